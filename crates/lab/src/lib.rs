@@ -1,0 +1,1 @@
+//! Runs the tasks: captures to tables, tables to models, models to ranked verdicts.

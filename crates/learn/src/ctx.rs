@@ -1,0 +1,66 @@
+//! Everything a computation may ask of its surroundings: seed, threads, memory, progress, cancellation.
+//!
+//! It travels from the edge of the program to the innermost loop, so that nothing inside reaches for a clock,
+//! a terminal or a global.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::LearnError;
+
+/// Receives how far a computation is: what it does, units done and units in all (0 when unknown).
+pub type ProgressSink = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+
+/// The surroundings of a computation. Cheap to clone.
+#[derive(Clone)]
+pub struct Ctx {
+    /// The only source of randomness.
+    pub seed: u64,
+    /// Threads to use; results are the same for any number.
+    pub threads: usize,
+    /// Memory budget in bytes.
+    pub mem_bytes: u64,
+    progress: Option<ProgressSink>,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Ctx {
+    /// A quiet context: no progress, never cancelled, 1 GiB of memory.
+    #[must_use]
+    pub fn new(seed: u64, threads: usize) -> Self {
+        Self { seed, threads: threads.max(1), mem_bytes: 1 << 30, progress: None, cancel: Arc::default() }
+    }
+
+    /// The same with a sink for progress.
+    #[must_use]
+    pub fn with_progress(mut self, sink: ProgressSink) -> Self {
+        self.progress = Some(sink);
+        self
+    }
+
+    /// The same with another seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The flag that cancels this computation and its clones when set.
+    #[must_use]
+    pub fn cancel_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancel)
+    }
+
+    /// Says how far `stage` is.
+    pub fn progress(&self, stage: &str, done: u64, total: u64) {
+        if let Some(sink) = &self.progress {
+            sink(stage, done, total);
+        }
+    }
+
+    /// # Errors
+    /// [`LearnError::Cancelled`] when someone asked this computation to stop.
+    pub fn check(&self) -> Result<(), LearnError> {
+        if self.cancel.load(Ordering::Relaxed) { Err(LearnError::Cancelled) } else { Ok(()) }
+    }
+}

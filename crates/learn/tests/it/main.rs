@@ -1,0 +1,1 @@
+//! The integration tests of the learning crate: one binary, a module per topic.

@@ -1,0 +1,49 @@
+//! The one error of this crate: each variant says what was expected, what was found, where, what was kept and
+//! what to do next.
+
+use std::io;
+
+/// Why a capture could not be opened, read further, or turned into rows.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// The operating system refused to open or read the input.
+    #[error("cannot read {name}: {source}; {advice}")]
+    Io {
+        /// File name, or what the caller called the stream.
+        name: String,
+        /// What the operating system said.
+        source: io::Error,
+        /// What to do next.
+        advice: &'static str,
+    },
+    /// The input is no capture at all: nothing was read from it.
+    #[error("{name} is not a capture: expected {expected}, found {found}; {advice}")]
+    NotACapture {
+        /// File name, or what the caller called the stream.
+        name: String,
+        /// What a capture starts with.
+        expected: &'static str,
+        /// What the input starts with.
+        found: String,
+        /// What to do next.
+        advice: &'static str,
+    },
+    /// The capture is damaged, cut or still being written. Every packet before the fault was yielded.
+    #[error(
+        "{name} is damaged at byte {offset}: expected {expected}, found {found}; {packets} packets before it were kept; {advice}"
+    )]
+    Damaged {
+        /// File name, or what the caller called the stream.
+        name: String,
+        /// Byte offset of the damaged record in the uncompressed capture.
+        offset: u64,
+        /// What should have stood there.
+        expected: String,
+        /// What stood there.
+        found: String,
+        /// Packets yielded before the fault.
+        packets: u64,
+        /// What to do next.
+        advice: &'static str,
+    },
+}

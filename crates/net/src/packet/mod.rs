@@ -1,0 +1,188 @@
+//! Decodes one captured frame into a [`Packet`]: the fields a flow needs, copied out, nothing borrowed.
+//!
+//! Decoding yields what was understood *and* what stopped it, and never panics. One file per protocol layer:
+//! a link layer names the network protocol (an ethertype) and where it starts; the network layer names the
+//! transport; the transport names the ports. A new protocol is one file and one line in the layer's `match`.
+
+mod ethernet;
+mod extensions;
+mod fragments;
+pub mod icmp;
+mod ipv4;
+mod ipv6;
+mod link;
+mod protocol;
+mod tcp;
+mod transport;
+mod udp;
+
+use std::net::IpAddr;
+
+use crate::capture::Frame;
+
+pub use fragments::FragmentPorts;
+pub use protocol::{Fault, Protocol};
+pub use tcp::{Tcp, TcpFlags};
+
+/// What a frame turned out to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// The IP packet, when there was one. `None` for ARP, LLDP, an undecoded link type, or a fault before the IP addresses.
+    pub packet: Option<Packet>,
+    /// Deepest protocol recognised, for counting.
+    pub protocol: Protocol,
+    /// What stopped decoding before the end of the transport header, or contradicted the frame, if anything.
+    pub fault: Option<Fault>,
+}
+
+/// One IP packet: what a flow table needs of it. Lengths come from the IP header, so that neither a snapshot
+/// length nor Ethernet padding changes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// 1-based number of the frame within its capture.
+    pub number: u64,
+    /// Byte offset of the frame's record in the uncompressed capture.
+    pub offset: u64,
+    /// Capture time in nanoseconds since the UNIX epoch.
+    pub ts_ns: i64,
+    /// Length of the frame on the wire.
+    pub wire_bytes: u32,
+    /// Captured part of the frame.
+    pub captured_bytes: u32,
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address.
+    pub destination: IpAddr,
+    /// Source port of TCP, UDP, UDP-Lite, SCTP and DCCP; for ICMP the type as [`icmp`] maps it; 0 when unknown.
+    pub source_port: u16,
+    /// Destination port; for ICMP the answering type or the code as [`icmp`] maps it; 0 when unknown.
+    pub destination_port: u16,
+    /// IANA number of the protocol above IP and its extension headers.
+    pub protocol: u8,
+    /// VLAN identifier of the innermost tag; 0 = untagged or only a priority tag.
+    pub vlan: u16,
+    /// IP header and everything above it, by the IP header's length field. When that field is 0 (segmentation
+    /// offload, jumbograms) the length on the wire above the link layer.
+    pub ip_bytes: u32,
+    /// IP header, extension headers and transport header.
+    pub header_bytes: u16,
+    /// Bytes above the transport header by the IP length, captured or not.
+    pub payload_bytes: u32,
+    /// Start and end of the captured part of the payload within the frame's data.
+    pub payload: (u32, u32),
+    /// Time to live; the hop limit of IPv6.
+    pub ttl: u8,
+    /// Type of service; the traffic class of IPv6.
+    pub tos: u8,
+    /// The TCP header's fixed part, when all 20 bytes of it were captured.
+    pub tcp: Option<Tcp>,
+    /// Whether the packet is a piece of a larger one.
+    pub fragment: Fragment,
+}
+
+/// A packet's place among the fragments of a datagram.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fragment {
+    /// Not fragmented.
+    #[default]
+    None,
+    /// The piece with the transport header.
+    First {
+        /// Identification shared by all pieces.
+        id: u32,
+        /// Protocol number in the header that fragments: what later pieces start with as well.
+        protocol: u8,
+    },
+    /// A later piece: it has no transport header, so no ports until [`FragmentPorts::resolve`] finds them.
+    Later {
+        /// Identification shared by all pieces.
+        id: u32,
+        /// Protocol number in the header that fragments.
+        protocol: u8,
+    },
+}
+
+/// Decodes a frame: its IP packet when there is one, the deepest protocol recognised, and what was wrong.
+#[inline]
+pub fn decode(frame: &Frame<'_>) -> Decoded {
+    match link::decode(frame.link, frame.data) {
+        Ok(network) => decode_network(frame, network),
+        Err(fault) => Decoded { packet: None, protocol: Protocol::Unknown, fault: Some(fault) },
+    }
+}
+
+/// The network layer as the link layer announces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Network {
+    ethertype: u16,
+    /// Where the network header starts in the frame's data.
+    start: usize,
+    vlan: u16,
+}
+
+#[inline]
+fn decode_network(frame: &Frame<'_>, network: Network) -> Decoded {
+    let header = match network.ethertype {
+        ethernet::IPV4 => ipv4::decode(frame, network.start),
+        ethernet::IPV6 => ipv6::decode(frame, network.start),
+        other => return Decoded { packet: None, protocol: Protocol::of_ethertype(other), fault: None },
+    };
+    match header {
+        Ok(ip) => decode_transport(frame, network, ip),
+        Err(fault) => {
+            Decoded { packet: None, protocol: Protocol::of_ethertype(network.ethertype), fault: Some(fault) }
+        }
+    }
+}
+
+/// An IP header with its extension headers, as both IP versions yield it.
+#[derive(Clone, Copy, Debug)]
+struct Ip {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    ttl: u8,
+    tos: u8,
+    fragment: Fragment,
+    /// IP header and everything above it.
+    bytes: u32,
+    /// IP header and extension headers.
+    header_bytes: u32,
+    fault: Option<Fault>,
+}
+
+#[inline]
+fn decode_transport(frame: &Frame<'_>, network: Network, ip: Ip) -> Decoded {
+    let captured = frame.data.len();
+    let end = captured.min(network.start.saturating_add(ip.bytes as usize));
+    let start = end.min(network.start.saturating_add(ip.header_bytes as usize));
+    let above = ip.bytes.saturating_sub(ip.header_bytes);
+    let transport = match (ip.fragment, ip.fault) {
+        (Fragment::Later { .. }, _) => transport::Transport::default(),
+        (_, Some(fault)) if fault.hides_transport() => transport::Transport::default(),
+        _ => transport::decode(ip.protocol, frame.data.get(start..end).unwrap_or_default(), above, ip.fragment),
+    };
+    let payload_start = end.min(start.saturating_add(usize::from(transport.header_bytes)));
+    let packet = Packet {
+        number: frame.number,
+        offset: frame.offset,
+        ts_ns: frame.ts_ns,
+        wire_bytes: frame.wire_bytes,
+        captured_bytes: captured as u32,
+        source: ip.source,
+        destination: ip.destination,
+        source_port: transport.source_port,
+        destination_port: transport.destination_port,
+        protocol: ip.protocol,
+        vlan: network.vlan,
+        ip_bytes: ip.bytes,
+        header_bytes: ip.header_bytes.saturating_add(u32::from(transport.header_bytes)).min(u32::from(u16::MAX)) as u16,
+        payload_bytes: above.saturating_sub(u32::from(transport.header_bytes)),
+        payload: (payload_start as u32, end as u32),
+        ttl: ip.ttl,
+        tos: ip.tos,
+        tcp: transport.tcp,
+        fragment: ip.fragment,
+    };
+    Decoded { packet: Some(packet), protocol: Protocol::of_ip(ip.protocol), fault: ip.fault.or(transport.fault) }
+}
