@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Measures capture -> flows -> `flow` features -> Parquet beside capinfos and NFStream, in one run.
+
+Rounds are interleaved (A B C D, A B C D, ...), so that what else the machine does falls on all
+alike; compare CPU seconds and ratios within one record. Peers that are not installed are named and
+left out. Writes results/<date>-flow.{json,txt}.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import measure
+
+CPU_TARGET = 6.0  # times capinfos
+MEMORY_TARGET = 0.25  # of NFStream
+
+
+def main():
+    args = arguments()
+    scratch = measure.CACHE / "out"
+    scratch.mkdir(exist_ok=True)
+    tools = available_tools(args, scratch)
+    record = {"machine": measure.machine(), "versions": versions(args), "captures": []}
+    for name in args.captures:
+        record["captures"].append(measured(name, tools, args))
+    record["machine"]["load_after"] = round(measure.os.getloadavg()[0], 2)
+    text = report(record)
+    print(text)
+    if args.results:
+        args.results.mkdir(exist_ok=True)
+        stem = args.results / f"{time.strftime('%Y-%m-%d')}-flow"
+        stem.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+        stem.with_suffix(".txt").write_text(text + "\n")
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    p.add_argument("--binary", type=Path, default=measure.ROOT / "target/release/cormorant")
+    p.add_argument("--captures", type=lambda s: s.split(","), default=["mix100", "mix500"])
+    p.add_argument("--runs", type=int, default=5)
+    p.add_argument("--nfstream-runs", type=lambda s: [int(x) for x in s.split(",")], default=[3, 1],
+                   help="runs of NFStream per capture (it needs half a minute of CPU for 500 MB)")  # fmt: skip
+    p.add_argument("--no-results", dest="results", action="store_const", const=None,
+                   default=Path(__file__).parent / "results")  # fmt: skip
+    return p.parse_args()
+
+
+def available_tools(args, scratch):
+    """name -> (capture path -> command). What is missing is said aloud."""
+    tools = {}
+    if shutil.which("capinfos"):
+        tools["capinfos -c"] = lambda pcap: ["capinfos", "-c", pcap]
+    else:
+        print("skipped: capinfos is not installed (benches/setup.sh installs it)")
+    if args.binary.exists():
+        for threads in (1, 2):
+            tools[f"cormorant, {threads} thread{'s'[: threads - 1]}"] = lambda pcap, t=threads: [
+                args.binary, "extract", pcap, "--features", "flow", "--threads", t, "-o", scratch / f"flow-{t}.parquet",
+            ]  # fmt: skip
+    else:
+        print(f"skipped: {args.binary.name} is not built (cargo build --release)")
+    if (measure.CACHE / "venv/bin/python").exists():
+        tools["nfstream, 1 meter"] = lambda pcap: [
+            measure.CACHE / "venv/bin/python", Path(__file__).with_name("nfstream_flows.py"), pcap, scratch / "nfstream.csv",
+        ]  # fmt: skip
+    else:
+        print("skipped: NFStream is not installed (benches/setup.sh installs it)")
+    return tools
+
+
+def versions(args):
+    freeze = measure.CACHE / "freeze.txt"
+    nfstream = [x for x in freeze.read_text().split() if x.startswith("nfstream")] if freeze.exists() else []
+    return {
+        "cormorant": measure.first_line([args.binary, "--version"]),
+        "capinfos": measure.first_line(["capinfos", "--version"]),
+        "nfstream": nfstream[0] if nfstream else None,
+    }
+
+
+def measured(name, tools, args):
+    """All rounds on one capture, and what each tool made of it."""
+    pcap = measure.CACHE / f"{name}.pcap"
+    capture = json.loads(pcap.with_suffix(".json").read_text())
+    warm(pcap)
+    runs = {tool: [] for tool in tools}
+    limits = dict.fromkeys(tools, args.runs)
+    limits["nfstream, 1 meter"] = args.nfstream_runs[min(args.captures.index(name), len(args.nfstream_runs) - 1)]
+    for number in range(args.runs):
+        for tool, command in tools.items():
+            if number < limits[tool]:
+                done = measure.run(command(pcap))
+                print(f"{name} {number + 1} {tool}: {done['cpu_s']:.2f} CPU s, {done['rss_mb']:.0f} MB", file=sys.stderr)
+                runs[tool].append(done)
+    return {"capture": capture, "runs": runs, "made": {tool: made(tool) for tool in tools}}
+
+
+def warm(path):
+    """Reads a file into the page cache, so that the first tool does not pay for the disk."""
+    with open(path, "rb") as f:
+        while f.read(1 << 20):
+            pass
+
+
+def made(tool):
+    """Rows and columns that a tool wrote, when they can be read."""
+    out = measure.CACHE / "out"
+    try:
+        if tool.startswith("cormorant"):
+            import pyarrow.parquet as pq
+
+            meta = pq.ParquetFile(out / f"flow-{tool.split()[1]}.parquet").metadata
+            return {"rows": meta.num_rows, "columns": meta.num_columns}
+        if tool.startswith("nfstream"):
+            with open(out / "nfstream.csv", newline="") as f:
+                columns = len(f.readline().split(","))
+                return {"rows": sum(1 for _ in f), "columns": columns}
+    except ImportError:
+        pass
+    return None
+
+
+# ---- the report ------------------------------------------------------------------------------
+
+
+def report(record):
+    parts = ["capture -> flows -> `flow` features -> Parquet", measure.described(record["machine"])]
+    parts.append(", ".join(v for v in record["versions"].values() if v))
+    for one in record["captures"]:
+        parts += ["", capture_table(one), *verdicts(one)]
+    return "\n".join(parts)
+
+
+def capture_table(one):
+    capture = one["capture"]
+    cpu = {tool: measure.spread([r["cpu_s"] for r in runs]) for tool, runs in one["runs"].items() if runs}
+    base, nfstream = cpu.get("capinfos -c"), cpu.get("nfstream, 1 meter")
+    rows = []
+    for tool, spread in cpu.items():
+        runs, made = one["runs"][tool], one["made"][tool]
+        median = spread["median"]
+        rows.append([
+            tool, len(runs), f"{median:.2f}", f"{spread['min']:.2f}-{spread['max']:.2f}",
+            f"{measure.spread([r['wall_s'] for r in runs])['median']:.2f}",
+            f"{max(r['rss_mb'] for r in runs):.0f}",
+            f"{capture['packets'] / median / 1e6:.2f}", f"{capture['bytes'] / median / 1e6:.0f}",
+            f"{median / base['median']:.1f}" if base else "-",
+            f"{median / nfstream['median']:.3f}" if nfstream else "-",
+            f"{made['rows']} x {made['columns']}" if made else "-",
+        ])  # fmt: skip
+    head = ["tool", "runs", "CPU s", "min-max", "wall s", "peak MB", "Mpkt/CPU-s", "MB/CPU-s",
+            "x capinfos", "x NFStream", "rows x columns"]  # fmt: skip
+    title = f"{capture['file']}: {capture['packets']} packets, {capture['bytes']} bytes, mean {capture['mean_captured_bytes']} B"
+    return title + "\n" + measure.table(head, rows)
+
+
+def verdicts(one):
+    """The two targets, met or missed, with the figure."""
+    def median(tool, key):
+        return measure.spread([r[key] for r in one["runs"][tool]])["median"] if one["runs"].get(tool) else None
+
+    ours, lines = "cormorant, 1 thread", []
+    for peer, key, target, words in (
+        ("capinfos -c", "cpu_s", CPU_TARGET, "CPU, times capinfos"),
+        ("nfstream, 1 meter", "rss_mb", MEMORY_TARGET, "peak memory, part of NFStream's"),
+    ):
+        mine, theirs = median(ours, key), median(peer, key)
+        if mine is not None and theirs:
+            verdict = "met" if mine <= target * theirs else "MISSED"
+            lines.append(f"{words}: {mine / theirs:.2f} (target at most {target:g}): {verdict}")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
