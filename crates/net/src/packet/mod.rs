@@ -12,6 +12,7 @@ mod ipv4;
 mod ipv6;
 mod link;
 mod protocol;
+mod sll;
 mod tcp;
 mod transport;
 mod udp;
