@@ -1,0 +1,51 @@
+"""scikit-learn's side of `models.py`, with scikit-learn's defaults.
+
+Usage: sklearn_models.py MODEL TRAIN TEST SCORES --threads N --seed N. After each stage (loaded,
+fitted, scored) it prints the stage's name and waits for a line, so that the runner can read the
+clocks; `crates/learn/examples/bench_models.rs` talks in the same way.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+from sklearn.ensemble import IsolationForest, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+
+import nslkdd
+
+MODELS = {
+    "random-forest": lambda a: RandomForestClassifier(n_jobs=a.threads, random_state=a.seed),
+    "decision-tree": lambda a: DecisionTreeClassifier(random_state=a.seed),
+    "logistic": lambda a: LogisticRegression(max_iter=10_000),
+    "logistic:newton": lambda a: LogisticRegression(solver="newton-cholesky", tol=1e-10, max_iter=200),
+    "isolation-forest": lambda a: IsolationForest(n_jobs=a.threads, random_state=a.seed),
+}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    for name in ("model", "train", "test", "scores"):
+        p.add_argument(name)
+    p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--seed", type=int, default=1)
+    args = p.parse_args()
+
+    (x, y), (test, _) = nslkdd.read_matrix(args.train), nslkdd.read_matrix(args.test)
+    model = MODELS[args.model](args)
+    stage("loaded")
+    model.fit(x) if args.model == "isolation-forest" else model.fit(x, y)
+    stage("fitted")
+    scores = -model.score_samples(test) if args.model == "isolation-forest" else model.predict_proba(test)[:, 1]
+    stage("scored")
+    np.asarray(scores, "<f8").tofile(args.scores)
+
+
+def stage(name):
+    print(name, flush=True)
+    sys.stdin.readline()
+
+
+if __name__ == "__main__":
+    main()

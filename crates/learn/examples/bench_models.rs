@@ -1,0 +1,91 @@
+//! Our side of `benches/models.py`: fits one model on a matrix file, scores another, writes the scores.
+//!
+//! Usage: `bench_models MODEL TRAIN TEST SCORES --threads N --seed N [name=value]...`. After each stage (loaded, fitted,
+//! scored) it prints the stage's name and waits for a line, so that the clocks are read outside, the same way for all
+//! programs compared; `benches/sklearn_models.py` talks in the same way.
+//!
+//! The matrix file, all little-endian: `CORMMTX1`, u64 rows, u64 columns, f64 values row by row, then one u8 label per
+//! row. The scores: one f64 per test row, the probability of class 1 or the anomaly score.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::{BufRead, Write};
+use std::{env, fs, io};
+
+use cormorant_learn::ctx::Ctx;
+use cormorant_learn::estimator::{Kind, Train};
+use cormorant_learn::matrix::Matrix;
+use cormorant_learn::models;
+use cormorant_learn::params::Params;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args = Args::from_command_line()?;
+    let spec = models::find(&args.model)?;
+    let estimator = (spec.build)(&Params::check(spec.name, spec.params, &args.params)?)?;
+    let (x, labels) = read_matrix(&args.train)?;
+    let (test, _) = read_matrix(&args.test)?;
+    let ctx = Ctx::new(args.seed, args.threads);
+    let data = match spec.kind {
+        Kind::Classifier => Train::labelled(&x, &labels, 2),
+        Kind::Novelty => Train::unlabelled(&x),
+    };
+    stage_over("loaded")?;
+    let model = estimator.fit(&data, &ctx)?;
+    stage_over("fitted")?;
+    let scores = model.score(&test, &ctx);
+    stage_over("scored")?;
+    let last_column = scores.iter_rows().filter_map(|row| row.last());
+    Ok(fs::write(&args.scores, last_column.flat_map(|score| score.to_le_bytes()).collect::<Vec<_>>())?)
+}
+
+/// The command line: four names, then options in any order.
+struct Args {
+    model: String,
+    train: String,
+    test: String,
+    scores: String,
+    threads: usize,
+    seed: u64,
+    params: BTreeMap<String, String>,
+}
+
+impl Args {
+    fn from_command_line() -> Result<Self, Box<dyn Error>> {
+        let mut args = env::args().skip(1);
+        let mut named = |what: &str| args.next().ok_or_else(|| format!("expected {what}: MODEL TRAIN TEST SCORES"));
+        let [model, train, test, scores] = [named("a model")?, named("a training file")?, named("a test file")?, named("a file for scores")?];
+        let mut parsed = Self { model, train, test, scores, threads: 1, seed: 1, params: BTreeMap::new() };
+        while let Some(option) = args.next() {
+            match option.as_str() {
+                "--threads" => parsed.threads = args.next().unwrap_or_default().parse()?,
+                "--seed" => parsed.seed = args.next().unwrap_or_default().parse()?,
+                _ => {
+                    let (name, value) = option.split_once('=').ok_or_else(|| format!("expected name=value, found {option}"))?;
+                    parsed.params.insert(name.to_owned(), value.to_owned());
+                }
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+fn read_matrix(path: &str) -> Result<(Matrix, Vec<u32>), Box<dyn Error>> {
+    let bytes = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let (head, body) = bytes.split_at_checked(24).ok_or_else(|| format!("{path}: too short for a matrix file"))?;
+    let (magic, shape) = head.split_at(8);
+    let shape: Vec<usize> = shape.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()) as usize).collect();
+    let (rows, columns) = (shape[0], shape[1]);
+    if magic != b"CORMMTX1" || body.len() != rows * columns * 8 + rows {
+        return Err(format!("{path}: {rows} x {columns} with {} bytes behind the header is not a matrix file", body.len()).into());
+    }
+    let (values, labels) = body.split_at(rows * columns * 8);
+    let values = values.chunks_exact(8).map(|word| f64::from_le_bytes(word.try_into().unwrap_or_default())).collect();
+    Ok((Matrix::from_values(rows, columns, values), labels.iter().map(|&label| u32::from(label)).collect()))
+}
+
+/// Says that a stage is over and waits until the reader of the clocks has done so.
+fn stage_over(name: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{name}")?;
+    io::stdout().flush()?;
+    io::stdin().lock().read_line(&mut String::new()).map(|_| ())
+}
