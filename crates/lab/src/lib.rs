@@ -1,1 +1,18 @@
 //! Runs the tasks: captures to tables, tables to models, models to ranked verdicts.
+//!
+//! The way of a task: [`sources`] finds the inputs, [`extraction`] turns captures into Arrow batches with
+//! [`labels`] joined on, [`tables`] writes and reads them, the learning crate fits and scores, and [`reasons`]
+//! says in words why a row was scored as it was. Each verb of the program is one file of [`tasks`]: plain data
+//! in (`Spec`), plain data out (`Report`, which is the verb's `--json`).
+//!
+//! Absent by design: no clock, no printing (rows asked for on standard output are the exception), no async,
+//! and no learning or packet decoding of its own.
+
+pub mod extraction;
+pub mod output;
+pub mod tasks;
+
+mod error;
+
+pub use cormorant_learn::ctx::{Ctx, ProgressSink};
+pub use error::LabError;

@@ -1,0 +1,12 @@
+//! The verbs of the program, one file each: a `Spec` (plain data in), a `Report` (plain data out: the verb's
+//! `--json`), and `run`, which does it and prints nothing.
+
+pub mod demo;
+pub mod doctor;
+pub mod evaluate;
+pub mod extract;
+pub mod flows;
+pub mod hunt;
+pub mod inspect;
+pub mod score;
+pub mod train;
