@@ -1,15 +1,39 @@
-//! Reads capture files: yields each captured frame with its place and time, and ends with at most one error.
+//! Reads captures: yields each captured frame with its time and place, and ends with at most one error.
+//!
+//! One path for files, standard input and compressed data: [`source`] decompresses, [`chunks`] keeps a window
+//! of fixed size over the bytes, [`pcap`] and [`pcapng`] find the records in it, and a frame is a slice of it.
+//! So memory stays the same whatever lengths a file claims, and nothing is copied but what `read` copies.
 
+mod chunks;
 mod link;
+mod pcap;
+mod pcapng;
+mod source;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::Path;
+
+use crate::NetError;
+use chunks::Chunks;
+use pcap::Pcap;
+use pcapng::{Clock, Pcapng};
+use source::Source;
 
 pub use link::LinkType;
+
+/// Bytes kept of one frame, the limit of libpcap and Wireshark: a longer record means damage, except on the few
+/// link types that carry bigger ones (USB, D-Bus), whose frames are cut to this length.
+pub const LARGEST_FRAME_BYTES: u32 = 256 * 1024;
 
 /// One captured frame as the reader yields it, borrowed from the reader's buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     /// 1-based number within this capture.
     pub number: u64,
-    /// Capture time in nanoseconds since the UNIX epoch.
+    /// Capture time in nanoseconds since the UNIX epoch. A frame of a pcapng Simple Packet Block has no time of
+    /// its own and gets that of the frame before it (0 at the start).
     pub ts_ns: i64,
     /// Byte offset of the record in the uncompressed capture.
     pub offset: u64,
@@ -21,4 +45,229 @@ pub struct Frame<'a> {
     pub interface: u32,
     /// The captured bytes, fewer than `wire_bytes` when a snapshot length cut them.
     pub data: &'a [u8],
+}
+
+/// Where frames were captured, as the file describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interface {
+    /// What its frames start with.
+    pub link: LinkType,
+    /// Longest capture of a frame in bytes; 0 = no limit stated.
+    pub snaplen_bytes: u32,
+    /// Interface name; empty when the file gives none.
+    pub name: String,
+    /// Resolution of the file's time stamps.
+    pub ticks_per_s: f64,
+    clock: Clock,
+}
+
+/// A capture being read, from first frame to last.
+pub struct Capture {
+    name: String,
+    chunks: Chunks,
+    format: Format,
+    interfaces: Vec<Interface>,
+    size_bytes: Option<u64>,
+    packets: u64,
+    ended: bool,
+}
+
+enum Format {
+    Pcap(Pcap),
+    Pcapng(Pcapng),
+}
+
+/// A record found in the window.
+struct Record {
+    ts_ns: i64,
+    offset: u64,
+    wire_bytes: u32,
+    link: LinkType,
+    interface: u32,
+    data: Range<usize>,
+}
+
+/// Why reading ends before the end: what [`NetError::Damaged`] says, found by the parsers.
+#[derive(Debug)]
+struct Stop {
+    offset: u64,
+    expected: String,
+    found: String,
+    advice: &'static str,
+}
+
+impl Capture {
+    /// Opens a capture file: pcap or pcapng, plain, gzip or zstd, told by content and never by name.
+    ///
+    /// # Errors
+    /// [`NetError::Io`] when the file cannot be read or is a directory, [`NetError::NotACapture`] when it holds
+    /// something else, [`NetError::Damaged`] when its header is cut.
+    pub fn open(path: &Path) -> Result<Self, NetError> {
+        let name = path.display().to_string();
+        let cannot = |source, advice| NetError::Io { name: name.clone(), source, advice };
+        let file = File::open(path).map_err(|e| cannot(e, "check the path and that you may read it"))?;
+        let metadata = file.metadata().map_err(|e| cannot(e, "check the path and that you may read it"))?;
+        if metadata.is_dir() {
+            return Err(cannot(io::ErrorKind::IsADirectory.into(), "name the capture files inside it"));
+        }
+        let mut capture = Self::from_reader(&name, Box::new(file))?;
+        capture.size_bytes = metadata.is_file().then_some(metadata.len());
+        Ok(capture)
+    }
+
+    /// Reads a capture from any stream, such as standard input. `name` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`Capture::open`].
+    pub fn from_reader(name: &str, reader: Box<dyn Read + Send>) -> Result<Self, NetError> {
+        let source = Source::sniff(reader).map_err(|source| NetError::Io {
+            name: name.to_owned(),
+            source,
+            advice: "check that it can be read to the end",
+        })?;
+        let mut chunks = Chunks::new(source);
+        let mut interfaces = Vec::new();
+        let format = sniff(name, &mut chunks, &mut interfaces)?;
+        Ok(Self { name: name.to_owned(), chunks, format, interfaces, size_bytes: None, packets: 0, ended: false })
+    }
+
+    /// The next frame; `Ok(None)` at the end.
+    ///
+    /// # Errors
+    /// [`NetError::Damaged`] once, at the first fault: every frame before it was yielded, and after it comes
+    /// `Ok(None)`.
+    #[inline]
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, NetError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let record = match &mut self.format {
+            Format::Pcap(pcap) => pcap.next(&mut self.chunks),
+            Format::Pcapng(pcapng) => pcapng.next(&mut self.chunks, &mut self.interfaces),
+        };
+        let record = match record {
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                self.ended = true;
+                return Ok(None);
+            }
+            Err(stop) => return Err(self.end_with(*stop)),
+        };
+        self.packets += 1;
+        Ok(Some(Frame {
+            number: self.packets,
+            ts_ns: record.ts_ns,
+            offset: record.offset,
+            wire_bytes: record.wire_bytes,
+            link: record.link,
+            interface: record.interface,
+            data: self.chunks.slice(record.data),
+        }))
+    }
+
+    /// What errors call this capture: its path, or the name given to [`Capture::from_reader`].
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `pcap` or `pcapng`.
+    pub fn format(&self) -> &'static str {
+        match self.format {
+            Format::Pcap(_) => "pcap",
+            Format::Pcapng(_) => "pcapng",
+        }
+    }
+
+    /// `gzip` or `zstd`, when the file is compressed.
+    pub fn compression(&self) -> Option<&'static str> {
+        self.chunks.source().compression()
+    }
+
+    /// Bytes of the file as stored that were used so far: the numerator of a progress bar.
+    pub fn consumed_bytes(&self) -> u64 {
+        self.chunks.source().compressed_bytes().unwrap_or_else(|| self.chunks.offset())
+    }
+
+    /// Size of the file as stored; `None` for streams.
+    pub fn size_bytes(&self) -> Option<u64> {
+        self.size_bytes
+    }
+
+    /// Interfaces described so far; pcapng may describe more anywhere in the file.
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    #[cold]
+    fn end_with(&mut self, stop: Stop) -> NetError {
+        self.ended = true;
+        stop.into_error(&self.name, self.packets)
+    }
+}
+
+/// Reads the file header and tells the format by it.
+fn sniff(name: &str, chunks: &mut Chunks, interfaces: &mut Vec<Interface>) -> Result<Format, NetError> {
+    let unreadable = |e| Stop::reading(0, &e).into_error(name, 0);
+    if chunks.need(4).map_err(unreadable)? == 0 {
+        return Err(not_a_capture(name, "an empty file", "nothing was written: check the capturing program"));
+    }
+    let magic = chunks.window().first_chunk::<4>().copied().unwrap_or_default();
+    let format = match magic {
+        pcapng::SECTION => Pcapng::new(chunks, interfaces).map(Format::Pcapng),
+        _ => match pcap::Variant::of_magic(magic) {
+            Some(variant) => Pcap::new(variant, chunks, interfaces).map(Format::Pcap),
+            None => {
+                let (found, advice) = source::recognise(chunks.window());
+                return Err(not_a_capture(name, &found, advice));
+            }
+        },
+    };
+    format.map_err(|stop| stop.into_error(name, 0))
+}
+
+fn not_a_capture(name: &str, found: &str, advice: &'static str) -> NetError {
+    let expected = "pcap or pcapng, plain or compressed with gzip or zstd";
+    NetError::NotACapture { name: name.to_owned(), expected, found: found.to_owned(), advice }
+}
+
+impl Stop {
+    const CUT: &'static str = "the file was cut or is still being written: copy it again, or go on with what was kept";
+    const DAMAGED: &'static str = "go on with what was kept, or repair the file with `pcapfix`";
+    const UNREADABLE: &'static str = "go on with what was kept, or get a sound copy of the file";
+
+    /// The record at `offset` needs more bytes than the file has left.
+    #[cold]
+    fn cut(offset: u64, what: &str, bytes: u64, have: u64) -> Box<Self> {
+        let expected = format!("{bytes} bytes of {what}");
+        let found = format!("the end of the file after {have}");
+        Box::new(Self { offset, expected, found, advice: Self::CUT })
+    }
+
+    /// The record at `offset` holds what no sound file does.
+    #[cold]
+    fn bad(offset: u64, expected: impl Into<String>, found: impl Into<String>) -> Box<Self> {
+        Box::new(Self { offset, expected: expected.into(), found: found.into(), advice: Self::DAMAGED })
+    }
+
+    /// The bytes themselves could not be had.
+    #[cold]
+    fn reading(offset: u64, error: &io::Error) -> Box<Self> {
+        let (expected, found) = ("readable data".to_owned(), error.to_string());
+        let cut = error.kind() == io::ErrorKind::UnexpectedEof;
+        Box::new(Self { offset, expected, found, advice: if cut { Self::CUT } else { Self::UNREADABLE } })
+    }
+
+    fn into_error(self, name: &str, packets: u64) -> NetError {
+        let Self { offset, expected, found, advice } = self;
+        NetError::Damaged { name: name.to_owned(), offset, expected, found, packets, advice }
+    }
+}
+
+/// Longest record a link type may have: libpcap's limits per link type.
+fn largest_record(link: LinkType) -> u32 {
+    const LARGE: u32 = 128 * 1024 * 1024;
+    match link.0 {
+        189 | 220 | 231 | 249 | 279 => LARGE, // USB_LINUX, USB_LINUX_MMAPPED, DBUS, USBPCAP, EBHSCR
+        _ => LARGEST_FRAME_BYTES,
+    }
 }

@@ -1,0 +1,124 @@
+//! The classic pcap format (draft-ietf-opsawg-pcap): a 24-byte header, then records, all in one byte order.
+
+use super::chunks::Chunks;
+use super::pcapng::Clock;
+use super::{Interface, LARGEST_FRAME_BYTES, LinkType, Record, Stop, largest_record};
+
+const FILE_HEADER_BYTES: usize = 24;
+
+/// What the magic number tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Variant {
+    big_endian: bool,
+    nanoseconds: bool,
+    /// Length of a record header: 16, or 24 in Kuznetzov's variant with its interface index and protocol.
+    header_bytes: usize,
+}
+
+/// A pcap file being read.
+pub(super) struct Pcap {
+    variant: Variant,
+    link: LinkType,
+    largest: u32,
+}
+
+impl Variant {
+    /// The four magic numbers in both byte orders.
+    pub(super) fn of_magic(magic: [u8; 4]) -> Option<Self> {
+        let known = |number| match number {
+            0xa1b2_c3d4_u32 => Some((false, 16)),
+            0xa1b2_3c4d => Some((true, 16)),
+            0xa1b2_cd34 => Some((false, 24)),
+            _ => None,
+        };
+        let (big_endian, (nanoseconds, header_bytes)) = match known(u32::from_be_bytes(magic)) {
+            Some(found) => (true, found),
+            None => (false, known(u32::from_le_bytes(magic))?),
+        };
+        Some(Self { big_endian, nanoseconds, header_bytes })
+    }
+
+    #[inline]
+    fn u32(self, bytes: [u8; 4]) -> u32 {
+        if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    }
+}
+
+impl Pcap {
+    /// Reads the file header and describes its one interface.
+    pub(super) fn new(
+        variant: Variant,
+        chunks: &mut Chunks,
+        interfaces: &mut Vec<Interface>,
+    ) -> Result<Self, Box<Stop>> {
+        let have = chunks.need(FILE_HEADER_BYTES).map_err(|e| Stop::reading(0, &e))?;
+        let Some(&[_, _, _, _, m1, m0, _, _, _, _, _, _, _, _, _, _, s3, s2, s1, s0, l3, l2, l1, l0]) =
+            chunks.window().first_chunk::<FILE_HEADER_BYTES>()
+        else {
+            return Err(Stop::cut(0, "pcap file header", FILE_HEADER_BYTES as u64, have as u64));
+        };
+        let major = if variant.big_endian { u16::from_be_bytes([m1, m0]) } else { u16::from_le_bytes([m1, m0]) };
+        if major != 2 {
+            return Err(Stop::bad(4, "pcap version 2", format!("version {major}")));
+        }
+        chunks.consume(FILE_HEADER_BYTES);
+        // Above the 26-bit number lie the length of a frame check sequence and its flag.
+        let link = LinkType(variant.u32([l3, l2, l1, l0]) & 0x03ff_ffff);
+        let clock = if variant.nanoseconds { Clock::NANOSECONDS } else { Clock::MICROSECONDS };
+        let snaplen_bytes = variant.u32([s3, s2, s1, s0]);
+        interfaces.push(Interface {
+            link,
+            snaplen_bytes,
+            name: String::new(),
+            ticks_per_s: clock.ticks_per_s(),
+            clock,
+        });
+        Ok(Self { variant, link, largest: largest_record(link) })
+    }
+
+    /// Finds the next record: seconds, fraction, captured length, length on the wire, then the frame.
+    #[inline]
+    pub(super) fn next(&mut self, chunks: &mut Chunks) -> Result<Option<Record>, Box<Stop>> {
+        let offset = chunks.offset();
+        let header_bytes = self.variant.header_bytes;
+        let have = chunks.need(header_bytes).map_err(|e| Stop::reading(offset, &e))?;
+        let header = match chunks.window().first_chunk::<16>() {
+            Some(header) if have >= header_bytes => header,
+            _ => return end(chunks, offset, header_bytes, have),
+        };
+        let [t3, t2, t1, t0, f3, f2, f1, f0, c3, c2, c1, c0, w3, w2, w1, w0] = *header;
+        let captured = self.variant.u32([c3, c2, c1, c0]);
+        if captured > self.largest {
+            let expected = format!("a record of at most {} bytes", self.largest);
+            return Err(Stop::bad(offset, expected, format!("a length of {captured}")));
+        }
+        let (seconds, fraction) = (self.variant.u32([t3, t2, t1, t0]), self.variant.u32([f3, f2, f1, f0]));
+        let wire = self.variant.u32([w3, w2, w1, w0]);
+        let kept = header_bytes + captured.min(LARGEST_FRAME_BYTES) as usize;
+        let have = chunks.need(kept).map_err(|e| Stop::reading(offset, &e))?;
+        if have < kept {
+            return Err(Stop::cut(offset, "packet record", header_bytes as u64 + u64::from(captured), have as u64));
+        }
+        let data = chunks.place(header_bytes..kept);
+        chunks.consume(header_bytes + captured as usize);
+        let fraction_ns = if self.variant.nanoseconds { 1 } else { 1_000 } * i64::from(fraction);
+        Ok(Some(Record {
+            ts_ns: i64::from(seconds) * 1_000_000_000 + fraction_ns,
+            offset,
+            wire_bytes: wire.max(captured),
+            link: self.link,
+            interface: 0,
+            data,
+        }))
+    }
+}
+
+/// No whole record header is left: the end of the file, or a cut.
+#[cold]
+fn end(chunks: &Chunks, offset: u64, header_bytes: usize, have: usize) -> Result<Option<Record>, Box<Stop>> {
+    match (have, chunks.missing()) {
+        (0, 0) => Ok(None),
+        (0, missing) => Err(Stop::cut(offset, "the last packet record", missing as u64, 0)),
+        (have, _) => Err(Stop::cut(offset, "record header", header_bytes as u64, have as u64)),
+    }
+}

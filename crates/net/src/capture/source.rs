@@ -1,0 +1,212 @@
+//! The bytes of a capture as they were written: decompressed when the stored ones are gzip or zstd.
+
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+use flate2::{Decompress, FlushDecompress, Status};
+use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
+
+/// Compressed bytes read at a time.
+const STORED_BYTES: usize = 128 * 1024;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Bits 4 to 31 of a zstd skippable frame's magic (RFC 8878 section 3.1.2), as stored.
+const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
+
+type Stored = Box<dyn Read + Send>;
+
+/// A stream of capture bytes.
+pub(super) enum Source {
+    Plain(Stored),
+    Compressed(Box<Decompressor>),
+}
+
+impl Source {
+    /// Looks at the first bytes and decompresses if they say so. Multi-member gzip and multi-frame zstd are read
+    /// to the end.
+    pub(super) fn sniff(mut reader: Stored) -> io::Result<Self> {
+        let mut magic = Vec::with_capacity(4);
+        reader.by_ref().take(4).read_to_end(&mut magic)?;
+        let codec = match magic.as_slice() {
+            [a, b, ..] if [*a, *b] == GZIP => Some(Codec::Gzip(Decompress::new_gzip(15))),
+            [_, rest @ ..] if magic == ZSTD || rest == ZSTD_SKIPPABLE => {
+                Some(Codec::Zstd(zstd::stream::raw::Decoder::new()?))
+            }
+            _ => None,
+        };
+        let stored: Stored = Box::new(Cursor::new(magic).chain(reader));
+        Ok(match codec {
+            Some(codec) => Self::Compressed(Box::new(Decompressor::new(stored, codec))),
+            None => Self::Plain(stored),
+        })
+    }
+
+    pub(super) fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stored) => stored.read(out),
+            Self::Compressed(decompressor) => decompressor.read(out),
+        }
+    }
+
+    pub(super) fn compression(&self) -> Option<&'static str> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Compressed(decompressor) => Some(decompressor.codec.name()),
+        }
+    }
+
+    /// Compressed bytes used so far; `None` when the stored bytes are the capture itself.
+    pub(super) fn compressed_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Compressed(decompressor) => Some(decompressor.used),
+        }
+    }
+}
+
+enum Codec {
+    Gzip(Decompress),
+    Zstd(zstd::stream::raw::Decoder<'static>),
+}
+
+/// Feeds stored bytes to a codec. The codecs' own stream adapters would drop what a call decoded before it met
+/// damage; here those bytes are delivered first.
+pub(super) struct Decompressor {
+    stored: BufReader<Stored>,
+    codec: Codec,
+    /// No gzip member or zstd frame is open: the stream may end here.
+    between: bool,
+    failure: Option<io::Error>,
+    used: u64,
+}
+
+/// What one call of a codec did.
+struct Step {
+    used: usize,
+    made: usize,
+    /// Whether the member or frame ended, or what is wrong with it.
+    ended: Result<bool, String>,
+}
+
+impl Decompressor {
+    fn new(stored: Stored, codec: Codec) -> Self {
+        let stored = BufReader::with_capacity(STORED_BYTES, stored);
+        Self { stored, codec, between: true, failure: None, used: 0 }
+    }
+
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        loop {
+            let input = self.stored.fill_buf()?;
+            let at_end = input.is_empty();
+            if self.between {
+                if at_end {
+                    return Ok(0);
+                }
+                let padding = self.codec.start(input);
+                self.stored.consume(padding);
+                self.used += padding as u64;
+                self.between = padding > 0;
+                continue;
+            }
+            let step = self.codec.step(input, out);
+            self.stored.consume(step.used);
+            self.used += step.used as u64;
+            match step.ended {
+                Ok(ended) => self.between = ended,
+                Err(what) => self.failure = Some(damaged(&self.codec, self.used, &what)),
+            }
+            if step.made > 0 {
+                return Ok(step.made);
+            }
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            if at_end && !self.between {
+                return Err(cut(&self.codec, self.used));
+            }
+        }
+    }
+}
+
+impl Codec {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Gzip(_) => "gzip",
+            Self::Zstd(_) => "zstd",
+        }
+    }
+
+    /// Prepares for the member or frame at the start of `input`; returns the zero bytes to skip before it, which
+    /// some writers pad gzip files with.
+    fn start(&mut self, input: &[u8]) -> usize {
+        match self {
+            Self::Gzip(decoder) => {
+                let padding = input.iter().take_while(|byte| **byte == 0).count();
+                if padding == 0 && decoder.total_in() > 0 {
+                    *decoder = Decompress::new_gzip(15);
+                }
+                padding
+            }
+            Self::Zstd(_) => 0,
+        }
+    }
+
+    fn step(&mut self, input: &[u8], out: &mut [u8]) -> Step {
+        match self {
+            Self::Gzip(decoder) => {
+                let (total_in, total_out) = (decoder.total_in(), decoder.total_out());
+                let status = decoder.decompress(input, out, FlushDecompress::None);
+                Step {
+                    used: (decoder.total_in() - total_in) as usize,
+                    made: (decoder.total_out() - total_out) as usize,
+                    ended: status.map(|status| status == Status::StreamEnd).map_err(|e| e.to_string()),
+                }
+            }
+            Self::Zstd(decoder) => {
+                let (mut input, mut output) = (InBuffer::around(input), OutBuffer::around(out));
+                let hint = decoder.run(&mut input, &mut output);
+                Step {
+                    used: input.pos(),
+                    made: output.pos(),
+                    ended: hint.map(|hint| hint == 0).map_err(|e| e.to_string()),
+                }
+            }
+        }
+    }
+}
+
+fn damaged(codec: &Codec, used: u64, what: &str) -> io::Error {
+    let text = format!("damaged {} data near compressed byte {used} ({what})", codec.name());
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+fn cut(codec: &Codec, used: u64) -> io::Error {
+    let text = format!("the end of the {} data inside a compressed block, at compressed byte {used}", codec.name());
+    io::Error::new(io::ErrorKind::UnexpectedEof, text)
+}
+
+/// Says what a file is that is no capture, and what to do with it.
+pub(super) fn recognise(start: &[u8]) -> (String, &'static str) {
+    const KNOWN: [(&[u8], &str, &str); 9] = [
+        (b"\xfd7zXZ\0", "xz data", "decompress it first: xz -dc FILE | cormorant ... -"),
+        (b"BZh", "bzip2 data", "decompress it first: bzip2 -dc FILE | cormorant ... -"),
+        (b"\x04\x22\x4d\x18", "lz4 data", "decompress it first: lz4 -dc FILE | cormorant ... -"),
+        (b"PK\x03\x04", "a zip archive", "unpack it first"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
+        (b"snoop\0\0\0", "a snoop capture", "convert it first: editcap -F pcapng IN OUT"),
+        (b"GMBU", "a Network Monitor capture", "convert it first: editcap -F pcapng IN OUT"),
+        (b"RTSS", "a Network Monitor capture", "convert it first: editcap -F pcapng IN OUT"),
+        (b"PAR1", "a Parquet table", "give it to a command that takes a table"),
+    ];
+    let start = start.get(..start.len().min(64)).unwrap_or_default();
+    if let Some((_, found, advice)) = KNOWN.iter().find(|(magic, _, _)| start.starts_with(magic)) {
+        return ((*found).to_owned(), advice);
+    }
+    if start.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')) {
+        return ("text".to_owned(), "give it to a command that takes a table, or name the capture");
+    }
+    let hex: Vec<String> = start.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    (format!("bytes {}", hex.join(" ")), "check the file, or convert it: editcap -F pcapng IN OUT")
+}
