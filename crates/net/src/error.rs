@@ -46,4 +46,26 @@ pub enum NetError {
         /// What to do next.
         advice: &'static str,
     },
+    /// The caller's progress callback asked to stop.
+    #[error("reading {name} was cancelled after {packets} packets")]
+    Cancelled {
+        /// File name, or what the caller called the stream.
+        name: String,
+        /// Packets read so far.
+        packets: u64,
+    },
+    /// No feature set has this name.
+    #[error("there is no feature set {name:?}; known are: {known}; `cormorant list features` explains them")]
+    UnknownFeatureSet {
+        /// What was asked for.
+        name: String,
+        /// Every name there is.
+        known: String,
+    },
+    /// Two of the feature sets asked for share a column.
+    #[error("the column {name} comes from two of the feature sets; ask for one of them")]
+    DuplicateColumn {
+        /// The column both have.
+        name: String,
+    },
 }
