@@ -1,4 +1,6 @@
 //! The classic pcap format (draft-ietf-opsawg-pcap): a 24-byte header, then records, all in one byte order.
+//!
+//! The header's version is not looked at: the magic number changed whenever the layout did.
 
 use super::chunks::Chunks;
 use super::pcapng::Clock;
@@ -52,15 +54,9 @@ impl Pcap {
         interfaces: &mut Vec<Interface>,
     ) -> Result<Self, Box<Stop>> {
         let have = chunks.need(FILE_HEADER_BYTES).map_err(|e| Stop::reading(0, &e))?;
-        let Some(&[_, _, _, _, m1, m0, _, _, _, _, _, _, _, _, _, _, s3, s2, s1, s0, l3, l2, l1, l0]) =
-            chunks.window().first_chunk::<FILE_HEADER_BYTES>()
-        else {
+        let Some(&[.., s3, s2, s1, s0, l3, l2, l1, l0]) = chunks.window().first_chunk::<FILE_HEADER_BYTES>() else {
             return Err(Stop::cut(0, "pcap file header", FILE_HEADER_BYTES as u64, have as u64));
         };
-        let major = if variant.big_endian { u16::from_be_bytes([m1, m0]) } else { u16::from_le_bytes([m1, m0]) };
-        if major != 2 {
-            return Err(Stop::bad(4, "pcap version 2", format!("version {major}")));
-        }
         chunks.consume(FILE_HEADER_BYTES);
         // Above the 26-bit number lie the length of a frame check sequence and its flag.
         let link = LinkType(variant.u32([l3, l2, l1, l0]) & 0x03ff_ffff);

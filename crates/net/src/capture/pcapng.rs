@@ -178,7 +178,8 @@ impl Pcapng {
         Ok(())
     }
 
-    /// Type, length, magic, version (2 + 2), section length (8), options, length.
+    /// Type, length, magic, version (2 + 2), section length (8), options, length. Version and section length are
+    /// not relied on: only version 1 was ever in use, and blocks tell where a section ends.
     #[cold]
     fn begin_section(
         &mut self,
@@ -186,12 +187,8 @@ impl Pcapng {
         block: &Block,
         interfaces: &[Interface],
     ) -> Result<(), Box<Stop>> {
-        let Some([.., v1, v0, _, _, _, _, _, _, _, _, _, _]) = body::<24>(chunks, block) else {
+        if body::<24>(chunks, block).is_none() {
             return Err(Stop::bad(block.offset, "a section header of 28 bytes", format!("{} bytes", block.length)));
-        };
-        let major = self.u16([*v1, *v0]);
-        if major != 1 {
-            return Err(Stop::bad(block.offset, "pcapng version 1", format!("version {major}")));
         }
         self.options(chunks, block, 24, |_, _| {})?;
         self.first_interface = interfaces.len();

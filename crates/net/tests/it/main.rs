@@ -1,0 +1,4 @@
+//! The integration tests of the net crate.
+
+mod corpus;
+mod shared;

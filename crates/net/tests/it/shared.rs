@@ -1,0 +1,67 @@
+//! Finds the shared captures that some tests read; without them those tests say so and pass.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folder of unpacked captures. `None`, after a line that starts with `skipped:`, when there is none;
+/// with `CORMORANT_NO_SKIP=1` a failure instead.
+pub(crate) fn folder(test: &str) -> Option<PathBuf> {
+    let found = unpack();
+    if let Err(why) = &found {
+        assert!(std::env::var("CORMORANT_NO_SKIP").as_deref() != Ok("1"), "{test}: {why}");
+        println!("skipped: {test}: {why}");
+    }
+    found.ok()
+}
+
+fn unpack() -> Result<PathBuf, String> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("CORMORANT_SHARED").map_or_else(beside, PathBuf::from);
+    let script = shared.join("data/unpack.sh");
+    if !script.exists() {
+        return Err(format!("no shared data at {}", shared.display()));
+    }
+    let output = Command::new(&script).output().map_err(|e| format!("{}: {e}", script.display()))?;
+    let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    if output.status.success() && folder.is_dir() { Ok(folder) } else { Err("unpacking failed".to_owned()) }
+}
+
+/// One row of the list of captures.
+pub(crate) struct Listed {
+    pub(crate) path: PathBuf,
+    pub(crate) name: String,
+    pub(crate) packets: u64,
+    pub(crate) status: String,
+    pub(crate) usage: String,
+    pub(crate) kind: String,
+}
+
+/// The list of captures.
+pub(crate) fn captures(folder: &Path) -> Vec<Listed> {
+    let text = std::fs::read_to_string(folder.join("captures.csv")).expect("captures.csv");
+    let mut lines = text.lines();
+    let header = fields(lines.next().unwrap_or_default());
+    let at = |name: &str| header.iter().position(|field| field == name).expect("a column of captures.csv");
+    let columns = [at("path"), at("packets"), at("status"), at("use"), at("kind")];
+    lines
+        .map(|line| {
+            let row = fields(line);
+            let [name, packets, status, usage, kind] = columns.map(|column| row[column].clone());
+            let packets = packets.parse().unwrap_or_default();
+            Listed { path: folder.join("pcaps").join(&name), name, packets, status, usage, kind }
+        })
+        .collect()
+}
+
+/// Splits a line of comma-separated values with quotes.
+fn fields(line: &str) -> Vec<String> {
+    let (mut fields, mut quoted) = (vec![String::new()], false);
+    for character in line.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(String::new()),
+            other => fields.last_mut().expect("one field at least").push(other),
+        }
+    }
+    fields
+}
