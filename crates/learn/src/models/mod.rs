@@ -1,10 +1,13 @@
 //! The learning algorithms: one file each, one line in [`MODELS`].
 
+mod decision_tree;
+mod random_forest;
+
 use crate::LearnError;
 use crate::estimator::ModelSpec;
 
 /// Every model the program has.
-pub static MODELS: &[&ModelSpec] = &[];
+pub static MODELS: &[&ModelSpec] = &[&decision_tree::SPEC, &random_forest::SPEC];
 
 /// The model of this name.
 ///

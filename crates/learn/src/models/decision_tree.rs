@@ -1,0 +1,102 @@
+//! Decision tree (CART, Breiman et al. 1984) for classification; its parameters are those of the forest's trees too.
+
+use crate::LearnError;
+use crate::ctx::Ctx;
+use crate::estimator::{Estimator, Kind, Model, ModelSpec, Train};
+use crate::params::{ParamKind, ParamSpec, Params};
+use crate::trees::{Criterion, DEPTH_MAX, Forest, ForestFit, Growth};
+
+/// The decision tree.
+pub static SPEC: ModelSpec = ModelSpec {
+    name: "decision-tree",
+    kind: Kind::Classifier,
+    doc: "One tree whose every split is the best of all columns (CART, Breiman et al. 1984); the score is the class \
+          share of the leaf. Missing values go to the side that gains more. Columns of more than 255 distinct values \
+          are cut at quantiles.",
+    takes_missing: true,
+    wants_scaling: false,
+    params: &[CRITERION, MAX_DEPTH, MIN_SPLIT, MIN_LEAF, max_features("all"), CLASS_WEIGHT],
+    build,
+    load,
+};
+
+pub(super) const CRITERION: ParamSpec = ParamSpec {
+    name: "criterion",
+    kind: ParamKind::Choice(&["gini", "entropy"]),
+    default: "gini",
+    doc: "Impurity that splits decrease.",
+};
+
+pub(super) const MAX_DEPTH: ParamSpec = ParamSpec {
+    name: "max_depth",
+    kind: ParamKind::Int { min: 1, max: DEPTH_MAX as i64 },
+    default: "4096",
+    doc: "Most splits between root and leaf; the default never binds in practice.",
+};
+
+pub(super) const MIN_SPLIT: ParamSpec = ParamSpec {
+    name: "min_samples_split",
+    kind: ParamKind::Int { min: 2, max: 1_000_000_000 },
+    default: "2",
+    doc: "Fewest rows of a node that is split.",
+};
+
+pub(super) const MIN_LEAF: ParamSpec = ParamSpec {
+    name: "min_samples_leaf",
+    kind: ParamKind::Int { min: 1, max: 1_000_000_000 },
+    default: "1",
+    doc: "Fewest rows of a leaf.",
+};
+
+pub(super) const CLASS_WEIGHT: ParamSpec = ParamSpec {
+    name: "class_weight",
+    kind: ParamKind::Choice(&["none", "balanced"]),
+    default: "none",
+    doc: "`balanced` gives every class the same total weight.",
+};
+
+pub(super) const fn max_features(default: &'static str) -> ParamSpec {
+    ParamSpec {
+        name: "max_features",
+        kind: ParamKind::ChoiceOrFloat { words: &["sqrt", "log2", "all"], min: 0.0, max: 1.0 },
+        default,
+        doc: "Columns tried per split: the root or the logarithm of their number, all, or a share of them.",
+    }
+}
+
+/// A tree or forest with its parameters read.
+pub(super) struct TreeEstimator {
+    pub(super) trees: usize,
+    pub(super) bootstrap: Option<f64>,
+    pub(super) params: Params,
+}
+
+impl Estimator for TreeEstimator {
+    fn fit(&self, data: &Train<'_>, ctx: &Ctx) -> Result<Box<dyn Model>, LearnError> {
+        let columns = data.x.columns();
+        let tried = match (self.params.text("max_features"), self.params.float_or_word("max_features")) {
+            ("sqrt", _) => (columns as f64).sqrt(),
+            ("log2", _) => (columns as f64).log2(),
+            (_, Some(share)) => share * columns as f64,
+            _ => columns as f64,
+        };
+        let growth = Growth {
+            max_depth: self.params.int("max_depth"),
+            min_split: self.params.int("min_samples_split"),
+            min_leaf: self.params.int("min_samples_leaf"),
+            columns_per_split: (tried as usize).max(1),
+        };
+        let criterion = if self.params.text("criterion") == "gini" { Criterion::Gini } else { Criterion::Entropy };
+        let balanced = self.params.text("class_weight") == "balanced";
+        let fit = ForestFit { trees: self.trees, bootstrap: self.bootstrap, criterion, balanced, growth };
+        Ok(Box::new(fit.fit(data, ctx)?))
+    }
+}
+
+fn build(params: &Params) -> Result<Box<dyn Estimator>, LearnError> {
+    Ok(Box::new(TreeEstimator { trees: 1, bootstrap: None, params: params.clone() }))
+}
+
+pub(super) fn load(bytes: &[u8]) -> Result<Box<dyn Model>, LearnError> {
+    Ok(Box::new(Forest::load(bytes)?))
+}

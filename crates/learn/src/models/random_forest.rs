@@ -1,0 +1,46 @@
+//! Random forest (Breiman 2001): trees on bootstrap samples with a few columns tried per split, probabilities averaged.
+
+use super::decision_tree::{CLASS_WEIGHT, CRITERION, MAX_DEPTH, MIN_LEAF, MIN_SPLIT, TreeEstimator, load, max_features};
+use crate::LearnError;
+use crate::estimator::{Estimator, Kind, ModelSpec};
+use crate::params::{ParamKind, ParamSpec, Params};
+
+/// The random forest.
+pub static SPEC: ModelSpec = ModelSpec {
+    name: "random-forest",
+    kind: Kind::Classifier,
+    doc: "Trees grown on bootstrap samples with a random few columns tried per split; the score is the mean of the \
+          trees' class shares (Breiman 2001; defaults as in scikit-learn). Missing values are learnt from.",
+    takes_missing: true,
+    wants_scaling: false,
+    params: PARAMS,
+    build,
+    load,
+};
+
+const PARAMS: &[ParamSpec] = &[
+    ParamSpec { name: "trees", kind: ParamKind::Int { min: 1, max: 10_000 }, default: "100", doc: "Number of trees." },
+    CRITERION,
+    MAX_DEPTH,
+    MIN_SPLIT,
+    MIN_LEAF,
+    max_features("sqrt"),
+    ParamSpec {
+        name: "bootstrap",
+        kind: ParamKind::Bool,
+        default: "true",
+        doc: "Whether each tree sees rows drawn with replacement rather than all rows.",
+    },
+    ParamSpec {
+        name: "max_samples",
+        kind: ParamKind::Float { min: 1e-6, max: 1.0 },
+        default: "1",
+        doc: "Rows drawn for each tree, as a share of all rows.",
+    },
+    CLASS_WEIGHT,
+];
+
+fn build(params: &Params) -> Result<Box<dyn Estimator>, LearnError> {
+    let bootstrap = params.bool("bootstrap").then(|| params.float("max_samples"));
+    Ok(Box::new(TreeEstimator { trees: params.int("trees"), bootstrap, params: params.clone() }))
+}

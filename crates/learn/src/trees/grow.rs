@@ -1,0 +1,211 @@
+//! Grows one tree depth first on binned rows.
+//!
+//! Large nodes read codes column by column. A node whose codes fit the first-level cache copies them out, row by
+//! row, and its whole subtree is grown on the copy: in a forest grown to purity most of the time goes to such nodes.
+
+use rand_chacha::ChaCha8Rng;
+
+use super::bins::{Bins, MISSING};
+use super::draw::ColumnDraw;
+use super::forest::Node;
+use super::tally::{Best, Column, Item, Tally};
+
+/// Bytes of codes a node may have to be grown on a copy.
+const COPY_BYTES: usize = 32 * 1024;
+
+/// When a tree stops growing, and how many columns it tries per split.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Growth {
+    /// Deepest level with a split, the root being level 1; 0 gives a single leaf.
+    pub(crate) max_depth: usize,
+    /// Fewest rows of a node that is split.
+    pub(crate) min_split: usize,
+    /// Fewest rows of a leaf.
+    pub(crate) min_leaf: usize,
+    /// Columns drawn per split.
+    pub(crate) columns_per_split: usize,
+}
+
+/// A grown tree; its leaves are numbered in [`Node::target`].
+pub(super) struct Grown {
+    pub(super) nodes: Vec<Node>,
+    /// Training weight per node.
+    pub(super) covers: Vec<f32>,
+    /// Share of each class, leaf after leaf.
+    pub(super) leaves: Vec<f64>,
+    /// Decrease of impurity × weight per column.
+    pub(super) importances: Vec<f64>,
+}
+
+/// Grows a tree on `items` (rows of `bins`, ascending).
+pub(super) fn grow<T: Tally>(
+    bins: &Bins,
+    tally: T,
+    items: Vec<Item<T::Mark>>,
+    growth: Growth,
+    rng: ChaCha8Rng,
+) -> Grown {
+    let spare = items.clone();
+    let draw = ColumnDraw::new(bins.columns(), growth.columns_per_split);
+    let importances = vec![0.0; bins.columns()];
+    let grown = Grown { nodes: vec![Node::leaf(0)], covers: vec![0.0], leaves: Vec::new(), importances };
+    let mut grower = Grower { bins, tally, items, spare, growth, draw, rng, copy: Vec::new(), grown, leaves: 0 };
+    grower.run();
+    grower.grown
+}
+
+struct Grower<'a, T: Tally> {
+    bins: &'a Bins,
+    tally: T,
+    /// The rows of each node side by side.
+    items: Vec<Item<T::Mark>>,
+    /// Room to part them.
+    spare: Vec<Item<T::Mark>>,
+    growth: Growth,
+    draw: ColumnDraw,
+    rng: ChaCha8Rng,
+    /// Codes of the small subtree being grown, row by row.
+    copy: Vec<u8>,
+    grown: Grown,
+    leaves: u32,
+}
+
+/// A node waiting to be split: rows `start..end` of the items.
+struct Task<S> {
+    node: usize,
+    start: usize,
+    end: usize,
+    depth: usize,
+    /// Columns known to be constant.
+    constants: usize,
+    /// Whether the items point into the copy.
+    copied: bool,
+    sum: S,
+}
+
+impl<T: Tally> Grower<'_, T> {
+    fn run(&mut self) {
+        let sum = self.tally.sum(&self.items);
+        let end = self.items.len();
+        let mut stack = vec![Task { node: 0, start: 0, end, depth: 0, constants: 0, copied: false, sum }];
+        while let Some(mut task) = stack.pop() {
+            self.grown.covers[task.node] = self.tally.weight(&task.sum) as f32;
+            if self.ends(&task) {
+                self.close(&task);
+                continue;
+            }
+            if !task.copied && (task.end - task.start) * self.bins.columns() <= COPY_BYTES {
+                self.copy_out(task.start, task.end);
+                task.copied = true;
+            }
+            match self.search(&mut task) {
+                Some(best) => {
+                    let [left, right] = self.split(&task, best);
+                    stack.push(right);
+                    stack.push(left);
+                }
+                None => self.close(&task),
+            }
+        }
+    }
+
+    fn ends(&self, task: &Task<T::Sum>) -> bool {
+        let rows = task.end - task.start;
+        task.depth >= self.growth.max_depth
+            || rows < self.growth.min_split
+            || rows < 2 * self.growth.min_leaf
+            || self.tally.is_pure(&task.sum)
+    }
+
+    fn close(&mut self, task: &Task<T::Sum>) {
+        self.grown.nodes[task.node] = Node::leaf(self.leaves);
+        self.tally.shares(&task.sum, &mut self.grown.leaves);
+        self.leaves += 1;
+    }
+
+    fn copy_out(&mut self, start: usize, end: usize) {
+        self.copy.clear();
+        for item in &mut self.items[start..end] {
+            let row = item.at as usize;
+            item.at = self.copy.len() as u32;
+            self.copy.extend_from_slice(self.bins.row(row));
+        }
+    }
+
+    /// The best cut over the drawn columns; notes the columns found to be constant.
+    fn search(&mut self, task: &mut Task<T::Sum>) -> Option<Best> {
+        let mut best = None;
+        let mut draw = self.draw.node(&mut self.rng, task.constants);
+        let items = &self.items[task.start..task.end];
+        while let Some(index) = draw.next() {
+            let codes = codes(self.bins, &self.copy, task.copied, index);
+            let column = Column { index, codes, bins: self.bins.bins(index) };
+            if self.tally.search(column, items, &task.sum, self.growth.min_leaf, &mut best) {
+                draw.varies();
+            } else {
+                draw.constant();
+            }
+        }
+        task.constants = draw.finish();
+        best
+    }
+
+    fn split(&mut self, task: &Task<T::Sum>, best: Best) -> [Task<T::Sum>; 2] {
+        let cut = if best.high > best.low { self.bins.middle(best.column, best.low, best.high) } else { best.low };
+        let codes = codes(self.bins, &self.copy, task.copied, best.column);
+        let items = &mut self.items[task.start..task.end];
+        let lefts = part(items, &mut self.spare, codes, cut, best.missing_left == Some(true));
+        let missing_left = best.missing_left.unwrap_or(2 * lefts > items.len());
+        let middle = task.start + lefts;
+        let first = self.grown.nodes.len();
+        self.grown.nodes[task.node] = Node::split(first as u32, best.column as u16, cut, missing_left);
+        self.grown.nodes.extend([Node::leaf(0); 2]);
+        self.grown.covers.extend([0.0; 2]);
+        let child = |node, start, end| Task {
+            node,
+            start,
+            end,
+            depth: task.depth + 1,
+            constants: task.constants,
+            copied: task.copied,
+            sum: self.tally.sum(&self.items[start..end]),
+        };
+        let children = [child(first, task.start, middle), child(first + 1, middle, task.end)];
+        let [left, right] = [&children[0], &children[1]].map(|child| self.tally.impurity(&child.sum));
+        self.grown.importances[best.column] += self.tally.impurity(&task.sum) - left - right;
+        children
+    }
+}
+
+/// The codes of a column, to be indexed by [`Item::at`].
+fn codes<'a>(bins: &'a Bins, copy: &'a [u8], copied: bool, column: usize) -> &'a [u8] {
+    if copied { &copy[column..] } else { &bins.by_column()[column * bins.rows()..][..bins.rows()] }
+}
+
+/// Moves the rows of the left side before those of the right side, both in their old order; how many are left.
+fn part<M: Copy>(
+    items: &mut [Item<M>],
+    spare: &mut [Item<M>],
+    codes: &[u8],
+    cut: u8,
+    missing_left: bool,
+) -> usize {
+    let (shift, cut) = shifted(cut, missing_left);
+    let (mut lefts, mut rights) = (0, 0);
+    for index in 0..items.len() {
+        let item = items[index];
+        let left = codes[item.at as usize].wrapping_add(shift) <= cut;
+        items[lefts] = item;
+        spare[rights] = item;
+        lefts += usize::from(left);
+        rights += usize::from(!left);
+    }
+    items[lefts..].copy_from_slice(&spare[..rights]);
+    lefts
+}
+
+/// What to add to codes and cut so that one comparison also sends missing values ([`MISSING`], the highest code) left.
+pub(super) fn shifted(cut: u8, missing_left: bool) -> (u8, u8) {
+    debug_assert!(cut < MISSING);
+    (u8::from(missing_left), cut + u8::from(missing_left))
+}

@@ -1,0 +1,383 @@
+//! Class counts per bin, and the best cut of a column found from them.
+//!
+//! Two tallies do the same: [`Pair`] counts two classes in one integer per bin, [`Classes`] sums weights of any
+//! number of classes. Both touch only the bins that occur in the node, so that small nodes cost what they hold.
+
+/// What a split is chosen by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Criterion {
+    /// Gini impurity, 1 - Σ p² (Breiman et al. 1984).
+    Gini,
+    /// Shannon entropy, -Σ p ln p.
+    Entropy,
+}
+
+/// A row of the tree being grown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item<M> {
+    /// Where the row's codes are: add a column's offset.
+    pub(super) at: u32,
+    /// What the row adds to a tally.
+    pub(super) mark: M,
+}
+
+/// The best cut found so far in a node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Best {
+    /// Minus the weighted impurity of both sides.
+    pub(super) score: f64,
+    pub(super) column: usize,
+    /// Last occupied bin on the left.
+    pub(super) low: u8,
+    /// First occupied bin on the right; the same as `low` when only missing values are on the right.
+    pub(super) high: u8,
+    /// Where missing values go; `None` when there are none in the node.
+    pub(super) missing_left: Option<bool>,
+}
+
+/// A column as a node sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Column<'a> {
+    pub(super) index: usize,
+    /// Codes, by [`Item::at`].
+    pub(super) codes: &'a [u8],
+    /// Number of bins without the one for missing values.
+    pub(super) bins: usize,
+}
+
+/// Counts classes per bin.
+pub(super) trait Tally {
+    /// What one row adds.
+    type Mark: Copy + Send;
+    /// Totals of a node.
+    type Sum;
+
+    /// The totals of these rows.
+    fn sum(&self, items: &[Item<Self::Mark>]) -> Self::Sum;
+
+    /// Looks for a cut better than `best` with at least `leaf_rows` rows on each side; whether the column has more than one value here.
+    fn search(
+        &mut self,
+        column: Column<'_>,
+        items: &[Item<Self::Mark>],
+        node: &Self::Sum,
+        leaf_rows: usize,
+        best: &mut Option<Best>,
+    ) -> bool;
+
+    /// Whether all rows are of one class.
+    fn is_pure(&self, sum: &Self::Sum) -> bool;
+
+    /// Impurity × weight.
+    fn impurity(&self, sum: &Self::Sum) -> f64;
+
+    /// Total weight.
+    fn weight(&self, sum: &Self::Sum) -> f64;
+
+    /// Appends the share of each class.
+    fn shares(&self, sum: &Self::Sum, out: &mut Vec<f64>);
+}
+
+/// The occupied bins of a histogram, visited in order.
+#[derive(Default)]
+struct Touched([u64; 4]);
+
+impl Touched {
+    #[inline]
+    fn touch(&mut self, code: u8) {
+        self.0[usize::from(code >> 6)] |= 1 << (code & 63);
+    }
+
+    #[inline]
+    fn has(&self, code: u8) -> bool {
+        self.0[usize::from(code >> 6)] >> (code & 63) & 1 == 1
+    }
+
+    #[inline]
+    fn clear(&mut self, code: u8) {
+        self.0[usize::from(code >> 6)] &= !(1 << (code & 63));
+    }
+
+    fn single(&self) -> bool {
+        self.0.iter().map(|word| word.count_ones()).sum::<u32>() == 1
+    }
+
+    #[inline]
+    fn for_each(&self, mut visit: impl FnMut(u8)) {
+        for (index, &word) in (0u8..).zip(&self.0) {
+            let mut rest = word;
+            while rest != 0 {
+                visit(index * 64 + rest.trailing_zeros() as u8);
+                rest &= rest - 1;
+            }
+        }
+    }
+}
+
+const MISSING: u8 = super::bins::MISSING;
+
+/// Bits of each count in a [`Pair`] cell: copies of class 0, copies of class 1, rows.
+const FIELD: u32 = 21;
+const FIELD_MASK: u64 = (1 << FIELD) - 1;
+const ONE_ROW: u64 = 1 << (2 * FIELD);
+
+/// Two classes of rows that weigh whole numbers: three counts in one integer.
+pub(super) struct Pair {
+    cells: Box<[u64; 256]>,
+    class_weights: [f64; 2],
+    criterion: Criterion,
+}
+
+impl Pair {
+    /// Most copies of rows a tree may have.
+    pub(super) const COPIES_MAX: usize = FIELD_MASK as usize;
+
+    pub(super) fn new(class_weights: [f64; 2], criterion: Criterion) -> Self {
+        Self { cells: Box::new([0; 256]), class_weights, criterion }
+    }
+
+    /// What `copies` copies of a row of `class` (0 or 1) add.
+    pub(super) fn mark(class: u32, copies: u16) -> u32 {
+        (class * FIELD) << 16 | u32::from(copies)
+    }
+
+    #[inline]
+    fn cell(mark: u32) -> u64 {
+        ONE_ROW + (u64::from(mark & 0xffff) << (mark >> 16))
+    }
+
+    #[inline]
+    fn weights(&self, cell: u64) -> [f64; 2] {
+        let zeros = (cell & FIELD_MASK) as u32;
+        let ones = (cell >> FIELD & FIELD_MASK) as u32;
+        [f64::from(zeros) * self.class_weights[0], f64::from(ones) * self.class_weights[1]]
+    }
+
+    #[inline]
+    fn side(&self, cell: u64) -> f64 {
+        let [zeros, ones] = self.weights(cell);
+        match self.criterion {
+            Criterion::Gini => 2.0 * zeros * ones / (zeros + ones),
+            Criterion::Entropy => x_ln_x(zeros + ones) - x_ln_x(zeros) - x_ln_x(ones),
+        }
+    }
+}
+
+impl Tally for Pair {
+    type Mark = u32;
+    type Sum = u64;
+
+    fn sum(&self, items: &[Item<u32>]) -> u64 {
+        items.iter().map(|item| Self::cell(item.mark)).sum()
+    }
+
+    fn search(
+        &mut self,
+        column: Column<'_>,
+        items: &[Item<u32>],
+        node: &u64,
+        leaf_rows: usize,
+        best: &mut Option<Best>,
+    ) -> bool {
+        let mut touched = Touched::default();
+        for item in items {
+            let code = column.codes[item.at as usize];
+            touched.touch(code);
+            self.cells[usize::from(code)] += Self::cell(item.mark);
+        }
+        let missing = touched.has(MISSING).then(|| std::mem::take(&mut self.cells[usize::from(MISSING)]));
+        if touched.single() {
+            touched.for_each(|code| self.cells[usize::from(code)] = 0);
+            return false;
+        }
+        touched.clear(MISSING);
+        let enough = |cell: u64| (cell >> (2 * FIELD)) as usize >= leaf_rows;
+        let mut consider = |this: &Self, left: u64, low: u8, high: u8, missing_left: Option<bool>| {
+            let right = node - left;
+            if !enough(left) || !enough(right) {
+                return;
+            }
+            let score = -(this.side(left) + this.side(right));
+            if best.is_none_or(|best| score > best.score) {
+                *best = Some(Best { score, column: column.index, low, high, missing_left });
+            }
+        };
+        let (mut left, mut low) = (0u64, None);
+        touched.for_each(|code| {
+            if let Some(low) = low {
+                consider(self, left, low, code, missing.map(|_| false));
+                if let Some(missing) = missing {
+                    consider(self, left + missing, low, code, Some(true));
+                }
+            }
+            left += std::mem::take(&mut self.cells[usize::from(code)]);
+            low = Some(code);
+        });
+        if let (Some(low), Some(_)) = (low, missing) {
+            consider(self, left, low, low, Some(false));
+        }
+        true
+    }
+
+    fn is_pure(&self, sum: &u64) -> bool {
+        sum & FIELD_MASK == 0 || sum >> FIELD & FIELD_MASK == 0
+    }
+
+    fn impurity(&self, sum: &u64) -> f64 {
+        self.side(*sum)
+    }
+
+    fn weight(&self, sum: &u64) -> f64 {
+        self.weights(*sum).iter().sum()
+    }
+
+    fn shares(&self, sum: &u64, out: &mut Vec<f64>) {
+        push_shares(&self.weights(*sum), out);
+    }
+}
+
+/// A weighted row of a class.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weighted {
+    pub(super) class: u32,
+    pub(super) weight: f64,
+}
+
+/// Any number of classes, any weights: one sum per class and bin, and a count of rows.
+pub(super) struct Classes {
+    /// Bin after bin: the weight of each class, then rows.
+    cells: Vec<f64>,
+    left: Vec<f64>,
+    right: Vec<f64>,
+    classes: usize,
+    criterion: Criterion,
+}
+
+impl Classes {
+    pub(super) fn new(classes: usize, criterion: Criterion) -> Self {
+        let cells = vec![0.0; 256 * (classes + 1)];
+        Self { cells, left: vec![0.0; classes + 1], right: vec![0.0; classes + 1], classes, criterion }
+    }
+
+    fn side(&self, sum: &[f64]) -> f64 {
+        let weights = &sum[..self.classes];
+        let total: f64 = weights.iter().sum();
+        match self.criterion {
+            Criterion::Gini => total - weights.iter().map(|weight| weight * weight).sum::<f64>() / total,
+            Criterion::Entropy => x_ln_x(total) - weights.iter().map(|&weight| x_ln_x(weight)).sum::<f64>(),
+        }
+    }
+
+    /// Judges the cut with `self.left` on the left.
+    fn consider(&mut self, node: &[f64], leaf_rows: usize, cut: Best, best: &mut Option<Best>) {
+        for ((right, node), left) in self.right.iter_mut().zip(node).zip(&self.left) {
+            *right = (node - left).max(0.0);
+        }
+        let enough = |sum: &[f64]| sum[self.classes] >= leaf_rows as f64;
+        if !enough(&self.left) || !enough(&self.right) {
+            return;
+        }
+        let score = -(self.side(&self.left) + self.side(&self.right));
+        if best.is_none_or(|best| score > best.score) {
+            *best = Some(Best { score, ..cut });
+        }
+    }
+
+    fn add_to_left(&mut self, code: u8, sign: f64) {
+        let stride = self.classes + 1;
+        let cell = &self.cells[usize::from(code) * stride..][..stride];
+        self.left.iter_mut().zip(cell).for_each(|(left, cell)| *left += sign * cell);
+    }
+
+    fn clear_cell(&mut self, code: u8) {
+        let stride = self.classes + 1;
+        self.cells[usize::from(code) * stride..][..stride].fill(0.0);
+    }
+}
+
+impl Tally for Classes {
+    type Mark = Weighted;
+    type Sum = Vec<f64>;
+
+    fn sum(&self, items: &[Item<Weighted>]) -> Vec<f64> {
+        let mut sum = vec![0.0; self.classes + 1];
+        for item in items {
+            sum[item.mark.class as usize] += item.mark.weight;
+        }
+        sum[self.classes] = items.len() as f64;
+        sum
+    }
+
+    fn search(
+        &mut self,
+        column: Column<'_>,
+        items: &[Item<Weighted>],
+        node: &Vec<f64>,
+        leaf_rows: usize,
+        best: &mut Option<Best>,
+    ) -> bool {
+        let stride = self.classes + 1;
+        let mut touched = Touched::default();
+        for item in items {
+            let code = column.codes[item.at as usize];
+            touched.touch(code);
+            let cell = &mut self.cells[usize::from(code) * stride..][..stride];
+            cell[item.mark.class as usize] += item.mark.weight;
+            cell[stride - 1] += 1.0;
+        }
+        let varies = !touched.single();
+        let missing = touched.has(MISSING);
+        let mut present = Touched(touched.0);
+        present.clear(MISSING);
+        if varies {
+            let mut cut = Best { score: 0.0, column: column.index, low: 0, high: 0, missing_left: None };
+            self.left.fill(0.0);
+            let mut first = true;
+            present.for_each(|code| {
+                cut = Best { high: code, missing_left: missing.then_some(false), ..cut };
+                if !first {
+                    self.consider(node, leaf_rows, cut, best);
+                    if missing {
+                        let kept = self.left.clone();
+                        self.add_to_left(MISSING, 1.0);
+                        self.consider(node, leaf_rows, Best { missing_left: Some(true), ..cut }, best);
+                        self.left = kept;
+                    }
+                }
+                self.add_to_left(code, 1.0);
+                (cut.low, first) = (code, false);
+            });
+            if missing {
+                self.consider(node, leaf_rows, Best { high: cut.low, missing_left: Some(false), ..cut }, best);
+            }
+        }
+        touched.for_each(|code| self.clear_cell(code));
+        varies
+    }
+
+    fn is_pure(&self, sum: &Vec<f64>) -> bool {
+        sum[..self.classes].iter().filter(|&&weight| weight > 0.0).count() <= 1
+    }
+
+    fn impurity(&self, sum: &Vec<f64>) -> f64 {
+        self.side(sum)
+    }
+
+    fn weight(&self, sum: &Vec<f64>) -> f64 {
+        sum[..self.classes].iter().sum()
+    }
+
+    fn shares(&self, sum: &Vec<f64>, out: &mut Vec<f64>) {
+        push_shares(&sum[..self.classes], out);
+    }
+}
+
+#[inline]
+fn x_ln_x(x: f64) -> f64 {
+    if x > 0.0 { x * x.ln() } else { 0.0 }
+}
+
+fn push_shares(weights: &[f64], out: &mut Vec<f64>) {
+    let total: f64 = weights.iter().sum();
+    out.extend(weights.iter().map(|weight| weight / total));
+}
