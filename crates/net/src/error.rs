@@ -68,4 +68,7 @@ pub enum NetError {
         /// The column both have.
         name: String,
     },
+    /// Whoever takes the rows could not: the writer's own error.
+    #[error(transparent)]
+    Sink(Box<dyn std::error::Error + Send + Sync>),
 }

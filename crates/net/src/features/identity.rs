@@ -1,0 +1,145 @@
+//! The columns that say which flow a row is: the same for every set, first in every table, never features.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use sha1::{Digest, Sha1};
+
+use super::rows::{ColumnKind, RowColumn, RowField, TextColumn};
+use crate::flow::community_id::community_id;
+use crate::flow::{Core, Flow};
+
+const FIELDS: [(&str, ColumnKind, &str, &str); 14] = [
+    (
+        "flow_id",
+        ColumnKind::Text,
+        "",
+        "128-bit identifier of this record in hex: the first half of a SHA-1 over key, first_ns and first_packet; the \
+         same whenever the same capture is read, whatever the options that do not cut flows",
+    ),
+    (
+        "community_id",
+        ColumnKind::Text,
+        "",
+        "Community ID version 1 (github.com/corelight/community-id-spec), shared with Zeek, Suricata and Wireshark; the \
+         same for all records of a 5-tuple",
+    ),
+    ("source", ColumnKind::Text, "", "address that sent the first packet"),
+    ("destination", ColumnKind::Text, "", "address that received the first packet"),
+    (
+        "source_port",
+        ColumnKind::U64,
+        "",
+        "port of the source; for ICMP the type; 0 for transports without ports. Identity, never a feature",
+    ),
+    (
+        "destination_port",
+        ColumnKind::U64,
+        "",
+        "port of the destination; for ICMP the answering type, or the code of a one-way message; 0 for transports \
+         without ports. Identity, never a feature: it names the service and would be learnt by heart",
+    ),
+    ("protocol", ColumnKind::U64, "", "IANA number of the protocol above IP"),
+    ("vlan", ColumnKind::U64, "", "VLAN identifier of the innermost tag; 0 when untagged"),
+    ("first_ns", ColumnKind::I64, "ns", "capture time of the first packet since the UNIX epoch"),
+    (
+        "last_ns",
+        ColumnKind::I64,
+        "ns",
+        "latest capture time of any packet since the UNIX epoch, at least first_ns",
+    ),
+    ("first_packet", ColumnKind::U64, "", "number of the first packet in the capture, from 1"),
+    ("last_packet", ColumnKind::U64, "", "number of the last packet in the capture"),
+    (
+        "first_offset",
+        ColumnKind::U64,
+        "bytes",
+        "offset of the first packet's record in the uncompressed capture",
+    ),
+    (
+        "expiry_reason",
+        ColumnKind::Text,
+        "",
+        "why the record ended: idle, active, fin, rst, evicted or end (of the capture)",
+    ),
+];
+
+/// The identity columns in their order.
+pub fn fields() -> Vec<RowField> {
+    let field = |&(name, kind, unit, doc): &(&str, ColumnKind, &'static str, &'static str)| RowField {
+        name: name.to_owned(),
+        unit,
+        doc,
+        identity: true,
+        kind,
+    };
+    FIELDS.iter().map(field).collect()
+}
+
+/// Appends the identity of a flow to the first columns, in the order of [`fields`].
+pub(super) fn push(columns: &mut std::slice::IterMut<'_, RowColumn>, flow: &Flow<'_>) {
+    let core = flow.core;
+    let (source, destination) = (core.source(), core.destination());
+    text(columns, |out| push_hex(out, flow_id(core)));
+    text(columns, |out| out.extend_from_slice(&community_id(&core.key, flow.community_seed)));
+    text(columns, |out| push_address(out, source.0));
+    text(columns, |out| push_address(out, destination.0));
+    unsigned(columns, u64::from(source.1));
+    unsigned(columns, u64::from(destination.1));
+    unsigned(columns, u64::from(core.key.protocol()));
+    unsigned(columns, u64::from(core.key.vlan()));
+    signed(columns, core.first_ns);
+    signed(columns, core.last_ns);
+    unsigned(columns, core.first_packet);
+    unsigned(columns, core.last_packet);
+    unsigned(columns, core.first_offset);
+    text(columns, |out| out.extend_from_slice(flow.reason.name().as_bytes()));
+}
+
+fn text(columns: &mut std::slice::IterMut<'_, RowColumn>, write: impl FnOnce(&mut Vec<u8>)) {
+    if let Some(RowColumn::Text(column)) = columns.next() {
+        let column: &mut TextColumn = column;
+        write(&mut column.bytes);
+        column.close();
+    }
+}
+
+fn unsigned(columns: &mut std::slice::IterMut<'_, RowColumn>, value: u64) {
+    if let Some(RowColumn::U64(values)) = columns.next() {
+        values.push(value);
+    }
+}
+
+fn signed(columns: &mut std::slice::IterMut<'_, RowColumn>, value: i64) {
+    if let Some(RowColumn::I64(values)) = columns.next() {
+        values.push(value);
+    }
+}
+
+/// The first half of SHA-1 over the five words of the key, `first_ns` and `first_packet`, all big-endian.
+fn flow_id(core: &Core) -> u128 {
+    let mut input = [0; 56];
+    let [a, b, c, d, e] = core.key.words();
+    let words = [a, b, c, d, e, core.first_ns as u64, core.first_packet];
+    for (target, word) in input.chunks_exact_mut(8).zip(words) {
+        target.copy_from_slice(&word.to_be_bytes());
+    }
+    let digest = Sha1::digest(input);
+    digest.iter().take(16).fold(0, |id, &byte| id << 8 | u128::from(byte))
+}
+
+fn push_hex(out: &mut Vec<u8>, id: u128) {
+    let digit = |nibble: u32| char::from_digit(nibble, 16).unwrap_or('0') as u8;
+    out.extend((0..32).rev().map(|place| digit((id >> (4 * place)) as u32 & 15)));
+}
+
+fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+    // Writing to a vector cannot fail.
+    let _ = match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            write!(out, "{a}.{b}.{c}.{d}")
+        }
+        IpAddr::V6(address) => write!(out, "{address}"),
+    };
+}

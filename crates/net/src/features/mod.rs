@@ -1,0 +1,154 @@
+//! Turns an ended flow into a row: the table of feature sets, and what a column is.
+//!
+//! A feature set is a constant: a name, what it needs the flow table to remember, and its columns. Adding one touches
+//! its own file and one line of [`FEATURE_SETS`]. Addresses, ports, times and ids are identity columns
+//! ([`identity`]), the same for every set; they say which flow a row is and are no features. In particular
+//! `destination_port` is identity: a model that may see it learns the port list of its training network.
+
+pub mod core;
+pub mod flow;
+pub mod identity;
+mod rows;
+pub mod splt;
+
+use std::sync::Arc;
+
+use crate::NetError;
+pub use crate::flow::Flow;
+pub use rows::{ColumnKind, RowColumn, RowField, RowKind, RowSchema, Rows, TextColumn};
+
+/// Every feature set by name. One set, one file, one line.
+pub static FEATURE_SETS: &[&FeatureSet] = &[&flow::SET, &splt::SET];
+
+/// A named group of columns that are computed together.
+#[derive(Debug)]
+pub struct FeatureSet {
+    /// As given to `--features`.
+    pub name: &'static str,
+    /// One paragraph: what it is good for and where it comes from.
+    pub doc: &'static str,
+    /// What the flow table must keep for it.
+    pub needs: Needs,
+    /// Its columns in their order.
+    pub columns: &'static [Column],
+}
+
+/// One feature: its name, unit, definition and value.
+#[derive(Debug)]
+pub struct Column {
+    /// `snake_case`, unit as suffix.
+    pub name: &'static str,
+    /// Unit of the value; `1` for ratios and indicators.
+    pub unit: &'static str,
+    /// Exact definition, value in the empty case, and source.
+    pub doc: &'static str,
+    /// Type of the value.
+    pub kind: ColumnKind,
+    /// 1 for a plain column; `N` for one that is written as `name_1` to `name_N`.
+    pub width: usize,
+    /// The value of a flow at an index below `width`; its variant matches `kind`.
+    pub get: fn(&Flow<'_>, usize) -> Value,
+}
+
+/// The value of one feature of one flow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// For [`ColumnKind::F64`].
+    F64(f64),
+    /// For [`ColumnKind::I64`].
+    I64(i64),
+    /// For [`ColumnKind::U64`].
+    U64(u64),
+}
+
+/// What the flow table must remember beyond identity and plain counters. What no set needs is not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs(u8);
+
+impl Needs {
+    /// Identity, packets and bytes: always kept.
+    pub const CORE: Needs = Needs(0);
+    /// Sizes, times, flags and bursts of both directions ([`crate::flow::Stats`]).
+    pub const STATS: Needs = Needs(1);
+    /// The first packets with payload ([`crate::flow::Splt`]).
+    pub const SPLT: Needs = Needs(2);
+
+    /// Both together.
+    #[must_use]
+    pub const fn with(self, other: Needs) -> Needs {
+        Needs(self.0 | other.0)
+    }
+
+    /// Whether everything in `other` is kept.
+    pub const fn has(self, other: Needs) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// The sets of these names, in the order given; the plain counters ([`core::SET`]) when none is named.
+///
+/// # Errors
+/// A name that is not in [`FEATURE_SETS`].
+pub fn select(names: &[String]) -> Result<Vec<&'static FeatureSet>, NetError> {
+    if names.is_empty() {
+        return Ok(vec![&core::SET]);
+    }
+    names.iter().map(|name| find(name)).collect()
+}
+
+fn find(name: &str) -> Result<&'static FeatureSet, NetError> {
+    FEATURE_SETS.iter().copied().find(|set| set.name == name).ok_or_else(|| NetError::UnknownFeatureSet {
+        name: name.to_owned(),
+        known: FEATURE_SETS.iter().map(|set| set.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// The columns of flow rows with these sets: identity first, then the sets in their order.
+///
+/// # Errors
+/// Two columns of one name, which happens when a set is named twice.
+pub fn row_schema(sets: &[&'static FeatureSet]) -> Result<Arc<RowSchema>, NetError> {
+    let mut fields: Vec<RowField> = identity::fields();
+    for column in sets.iter().flat_map(|set| set.columns) {
+        for field in column_fields(column) {
+            if fields.iter().any(|earlier| earlier.name == field.name) {
+                return Err(NetError::DuplicateColumn { name: field.name });
+            }
+            fields.push(field);
+        }
+    }
+    Ok(Arc::new(RowSchema { kind: RowKind::Flow, fields }))
+}
+
+fn column_fields(column: &'static Column) -> impl Iterator<Item = RowField> {
+    (1..=column.width).map(move |index| RowField {
+        name: if column.width == 1 { column.name.to_owned() } else { format!("{}_{index}", column.name) },
+        unit: column.unit,
+        doc: column.doc,
+        identity: false,
+        kind: column.kind,
+    })
+}
+
+/// Appends one flow to `rows`: identity, then the columns of `sets`.
+pub(crate) fn push_row(rows: &mut Rows, sets: &[&'static FeatureSet], flow: &Flow<'_>) {
+    let mut columns = rows.columns.iter_mut();
+    identity::push(&mut columns, flow);
+    for column in sets.iter().flat_map(|set| set.columns) {
+        for index in 0..column.width {
+            if let Some(target) = columns.next() {
+                push_value(target, (column.get)(flow, index));
+            }
+        }
+    }
+    rows.len += 1;
+}
+
+fn push_value(target: &mut RowColumn, value: Value) {
+    match (target, value) {
+        (RowColumn::F64(values), Value::F64(value)) => values.push(value),
+        (RowColumn::I64(values), Value::I64(value)) => values.push(value),
+        (RowColumn::U64(values), Value::U64(value)) => values.push(value),
+        (target, value) => debug_assert!(false, "{value:?} for a column of {:?}", target.kind()),
+    }
+}

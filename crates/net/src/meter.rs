@@ -1,0 +1,202 @@
+//! The one call from a capture to rows: read, decode, keep flows, write a row per ended flow.
+//!
+//! [`meter`] is pure: its rows depend on the capture's bytes and the [`MeterSpec`] alone, neither on the number of
+//! threads nor on how the bytes arrive. The calling thread reads and decodes ([`intake`]); the flow table is worked
+//! on in place, or by threads that own a part of its shards each ([`workers`]). Rows leave in one total order
+//! ([`crate::flow::Order`]) as soon as packet time has closed them, so memory does not grow with the capture.
+
+mod intake;
+mod workers;
+
+use std::sync::Arc;
+
+use crate::NetError;
+use crate::capture::Capture;
+use crate::features::{self, FeatureSet, Needs, RowSchema, Rows};
+use crate::flow::{ExpiryReason, Flow, FlowConfig, FlowTable, TableCounts};
+use intake::Intake;
+
+/// Everything that determines the rows of a capture, but for `threads`, which does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeterSpec {
+    /// Names of feature sets, as in [`features::FEATURE_SETS`]; empty for the plain counters.
+    pub sets: Vec<String>,
+    /// Timeouts and bounds.
+    pub flow: FlowConfig,
+    /// Threads that keep flows. 1 works without further threads; more help when reading is not the bottleneck.
+    pub threads: usize,
+    /// Rows in each batch but the last.
+    pub batch_rows: usize,
+}
+
+impl Default for MeterSpec {
+    fn default() -> MeterSpec {
+        MeterSpec { sets: vec!["flow".to_owned()], flow: FlowConfig::default(), threads: 1, batch_rows: 4096 }
+    }
+}
+
+/// How far a running [`meter`] is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Packets read.
+    pub packets: u64,
+    /// Rows handed out, or waiting for their batch to fill.
+    pub rows: u64,
+    /// Bytes of the capture read, as stored.
+    pub consumed_bytes: u64,
+    /// Bytes of the capture as stored, when known.
+    pub size_bytes: Option<u64>,
+}
+
+/// What a [`meter`] has counted. `packets = packets_in_flows + sum of packets_without_flow`.
+#[derive(Debug, Default)]
+pub struct MeterReport {
+    /// Packets read.
+    pub packets: u64,
+    /// Bytes of these packets on the wire.
+    pub wire_bytes: u64,
+    /// Packets that became part of a flow.
+    pub packets_in_flows: u64,
+    /// Packets that did not, by what they held or what was wrong.
+    pub packets_without_flow: Vec<(&'static str, u64)>,
+    /// Packets of link types that are not decoded, by name of the link type.
+    pub undecoded_links: Vec<(String, u64)>,
+    /// Packets in which something stopped decoding or contradicted the frame, by kind; some are in flows all the same.
+    pub faults: Vec<(&'static str, u64)>,
+    /// Packets of which fewer bytes were captured than were on the wire.
+    pub truncated: u64,
+    /// Fragments that stayed without ports, because their first fragment was not seen before them.
+    pub unresolved_fragments: u64,
+    /// Packets whose time lay before that of an earlier packet.
+    pub backward_times: u64,
+    /// Times the course of time was set back for good.
+    pub clock_rebased: u64,
+    /// Flows written, one row each.
+    pub flows: u64,
+    /// Flows by why they ended, in the order of [`ExpiryReason::ALL`].
+    pub ended: Vec<(&'static str, u64)>,
+    /// Most flows in memory at once: the sum of every shard's own peak.
+    pub peak_flows: u64,
+    /// First and last capture time, in the order of time.
+    pub time_range_ns: Option<(i64, i64)>,
+    /// What ended the capture before its end. The rows of everything before it were delivered.
+    pub fault: Option<NetError>,
+}
+
+impl MeterReport {
+    /// Flows that ended for this reason.
+    pub fn ended_by(&self, reason: ExpiryReason) -> u64 {
+        self.ended.iter().find(|(name, _)| *name == reason.name()).map_or(0, |(_, flows)| *flows)
+    }
+}
+
+/// The schema of the rows that [`meter`] delivers, known before any capture is read.
+///
+/// # Errors
+/// An unknown feature set, or one named twice.
+pub fn schema(spec: &MeterSpec) -> Result<Arc<RowSchema>, NetError> {
+    features::row_schema(&features::select(&spec.sets)?)
+}
+
+/// Turns a capture into rows of flows, handed to `sink` in batches of [`MeterSpec::batch_rows`].
+///
+/// `watch` is told the progress every few thousand packets and stops the work by returning `false`. A capture that
+/// breaks off gives every row of the packets before the fault, and the fault in the report.
+///
+/// # Errors
+/// A wrong spec, an error of `sink`, or [`NetError::Cancelled`].
+pub fn meter(
+    capture: &mut Capture,
+    spec: &MeterSpec,
+    watch: &mut dyn FnMut(Progress) -> bool,
+    sink: &mut dyn FnMut(Rows) -> Result<(), NetError>,
+) -> Result<MeterReport, NetError> {
+    let sets = features::select(&spec.sets)?;
+    let mut outlet = Outlet::new(features::row_schema(&sets)?, spec.batch_rows, sink);
+    let mut intake = Intake::new(capture, spec.flow.seed);
+    let needs = sets.iter().fold(Needs::CORE, |needs, set| needs.with(set.needs));
+    let counts = if spec.threads <= 1 {
+        in_place(&mut intake, FlowTable::new(&spec.flow, needs), &sets, watch, &mut outlet)?
+    } else {
+        workers::run(&mut intake, spec, needs, &sets, watch, &mut outlet)?
+    };
+    outlet.flush()?;
+    Ok(report(intake, counts, outlet.delivered))
+}
+
+/// Packets between two looks at the clock by all shards; progress is told every [`WATCH_TICKS`] of them.
+const TICK_PACKETS: usize = 1024;
+const WATCH_TICKS: u64 = 16;
+
+fn in_place(
+    intake: &mut Intake<'_>,
+    mut table: FlowTable,
+    sets: &[&'static FeatureSet],
+    watch: &mut dyn FnMut(Progress) -> bool,
+    outlet: &mut Outlet<'_>,
+) -> Result<TableCounts, NetError> {
+    while !intake.is_done() {
+        for _ in 0..TICK_PACKETS {
+            if let Some(arrival) = intake.next_arrival() {
+                table.add(&arrival);
+            }
+        }
+        if let Some(now_ns) = intake.now_ns() {
+            table.advance(now_ns);
+        }
+        if intake.is_done() {
+            table.finish();
+        }
+        table.drain(|_, flow| outlet.push(sets, flow))?;
+        intake.watch(outlet.delivered, watch)?;
+    }
+    Ok(table.counts())
+}
+
+/// Fills batches and hands them to the sink.
+struct Outlet<'a> {
+    schema: Arc<RowSchema>,
+    rows: Rows,
+    batch_rows: usize,
+    delivered: u64,
+    sink: &'a mut dyn FnMut(Rows) -> Result<(), NetError>,
+}
+
+impl<'a> Outlet<'a> {
+    fn new(
+        schema: Arc<RowSchema>,
+        batch_rows: usize,
+        sink: &'a mut dyn FnMut(Rows) -> Result<(), NetError>,
+    ) -> Outlet<'a> {
+        let batch_rows = batch_rows.max(1);
+        Outlet { rows: Rows::empty(&schema, batch_rows), schema, batch_rows, delivered: 0, sink }
+    }
+
+    fn push(&mut self, sets: &[&'static FeatureSet], flow: &Flow<'_>) -> Result<(), NetError> {
+        features::push_row(&mut self.rows, sets, flow);
+        self.pushed()
+    }
+
+    fn copy(&mut self, from: &Rows, row: usize) -> Result<(), NetError> {
+        self.rows.copy_row(from, row);
+        self.pushed()
+    }
+
+    fn pushed(&mut self) -> Result<(), NetError> {
+        self.delivered += 1;
+        if self.rows.len == self.batch_rows { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), NetError> {
+        if self.rows.len == 0 {
+            return Ok(());
+        }
+        let full = std::mem::replace(&mut self.rows, Rows::empty(&self.schema, self.batch_rows));
+        (self.sink)(full)
+    }
+}
+
+fn report(intake: Intake<'_>, counts: TableCounts, flows: u64) -> MeterReport {
+    let ended = ExpiryReason::ALL.iter().map(|reason| reason.name()).zip(counts.ended).collect();
+    MeterReport { flows, ended, peak_flows: counts.peak, ..intake.into_report() }
+}
