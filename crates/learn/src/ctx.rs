@@ -58,6 +58,23 @@ impl Ctx {
         }
     }
 
+    /// The same for one thread: what runs inside a piece of work that already has its own.
+    #[must_use]
+    pub fn single_threaded(&self) -> Self {
+        Self { threads: 1, ..self.clone() }
+    }
+
+    /// Runs `work` where rayon has [`Ctx::threads`] threads.
+    ///
+    /// # Errors
+    /// [`LearnError::Data`] when the system gives no threads.
+    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R, LearnError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
+        let pool = pool
+            .map_err(|error| LearnError::Data(format!("cannot start {} threads: {error}", self.threads)))?;
+        Ok(pool.install(work))
+    }
+
     /// # Errors
     /// [`LearnError::Cancelled`] when someone asked this computation to stop.
     pub fn check(&self) -> Result<(), LearnError> {

@@ -102,6 +102,11 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// What should be said about the fit: whether it converged, what was odd about the data.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The model as named MessagePack maps, read back by [`ModelSpec::load`].
     ///
     /// # Errors

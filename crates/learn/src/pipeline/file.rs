@@ -1,0 +1,122 @@
+//! A pipeline as the bytes of a `.corm` file, and back: every part is checked against the others before it is used.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Pipeline, Target, ThresholdRule, TrainRecord};
+use crate::LearnError;
+use crate::corm::{self, Tag, pack, unpack};
+use crate::estimator::Kind;
+use crate::models;
+use crate::params::Params;
+use crate::prep::{Preparation, SavedStep};
+use crate::table::Schema;
+
+const HEAD: Tag = *b"HEAD";
+const PREP: Tag = *b"PREP";
+const MODEL: Tag = *b"MODL";
+const BASELINE: Tag = *b"BASE";
+
+/// The JSON header: what a person or another program may want to know without reading the model.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    model: String,
+    params: Params,
+    target: Target,
+    classes: Vec<String>,
+    threshold: f64,
+    threshold_rule: ThresholdRule,
+    steps: Vec<String>,
+    schema_digest: String,
+    schema: Schema,
+    trained: TrainRecord,
+}
+
+impl Pipeline {
+    /// The pipeline as a `.corm` file (`docs/corm.md`); the same pipeline gives the same bytes.
+    ///
+    /// # Errors
+    /// [`LearnError::File`] when a part cannot be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, LearnError> {
+        let head = Head {
+            model: self.model_spec.name.to_owned(),
+            params: self.params.clone(),
+            target: self.target,
+            classes: self.classes.clone(),
+            threshold: self.threshold,
+            threshold_rule: self.threshold_rule,
+            steps: self.prep.names().map(str::to_owned).collect(),
+            schema_digest: self.schema.digest(),
+            schema: self.schema.clone(),
+            trained: self.trained.clone(),
+        };
+        let json = serde_json::to_vec_pretty(&head)
+            .map_err(|error| LearnError::File(format!("header cannot be written: {error}")))?;
+        corm::write(&[
+            (HEAD, json),
+            (PREP, pack("preparation", &self.prep.save()?)?),
+            (MODEL, self.model.save()?),
+            (BASELINE, pack("baseline", &self.baseline)?),
+        ])
+    }
+
+    /// Reads what [`Pipeline::to_bytes`] wrote, of this or an earlier version. Whatever the bytes, it returns, and a pipeline
+    /// it returns cannot panic on any table.
+    ///
+    /// # Errors
+    /// [`LearnError::File`] saying what is wrong with the bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, LearnError> {
+        let sections = corm::read(bytes)?;
+        let section = |wanted: Tag| {
+            let found = sections.iter().find(|(tag, _)| *tag == wanted).map(|(_, body)| *body);
+            found.ok_or_else(|| LearnError::File(format!("section {} is missing", corm::name(wanted))))
+        };
+        let head: Head = serde_json::from_slice(section(HEAD)?)
+            .map_err(|error| LearnError::File(format!("header cannot be read: {error}")))?;
+        let saved: Vec<SavedStep> = unpack("preparation", section(PREP)?)?;
+        let model_spec = models::find(&head.model).map_err(in_file)?;
+        let given = head.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let pipeline = Self {
+            prep: Preparation::load(&saved, &head.schema).map_err(in_file)?,
+            model: (model_spec.load)(section(MODEL)?).map_err(in_file)?,
+            model_spec,
+            params: Params::check(model_spec.name, model_spec.params, &given).map_err(in_file)?,
+            target: head.target,
+            classes: head.classes,
+            threshold: head.threshold,
+            threshold_rule: head.threshold_rule,
+            baseline: unpack("baseline", section(BASELINE)?)?,
+            trained: head.trained,
+            schema: head.schema,
+        };
+        pipeline.check_parts(&head.schema_digest)?;
+        Ok(pipeline)
+    }
+
+    /// Refuses parts that are sound alone but do not belong together.
+    fn check_parts(&self, schema_digest: &str) -> Result<(), LearnError> {
+        let classes = match self.model_spec.kind {
+            Kind::Classifier => self.classes.len() == self.model.outputs() && self.classes.len() >= 2,
+            Kind::Novelty => self.classes.is_empty() && self.model.outputs() == 1,
+        };
+        let baseline = self.baseline.features.len() == self.schema.features.len()
+            && self.baseline.features.iter().all(super::BaselineFeature::is_sound);
+        for (sound, part) in [
+            (self.schema.digest() == schema_digest, "the schema and its digest"),
+            (self.model.columns() == self.prep.columns().len(), "the preparation's and the model's columns"),
+            (classes, "the classes and the model's outputs"),
+            (baseline, "the schema and the baseline"),
+        ] {
+            if !sound {
+                return Err(LearnError::File(format!("{part} do not belong together")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn in_file(error: LearnError) -> LearnError {
+    match error {
+        LearnError::File(_) => error,
+        other => LearnError::File(other.to_string()),
+    }
+}

@@ -1,0 +1,208 @@
+//! From a table and a spec to what an estimator learns: usable rows, classes, prepared matrix.
+
+use std::borrow::Cow;
+
+use super::{PipelineSpec, Target, malicious_score, refuse_missing, score_rows};
+use crate::LearnError;
+use crate::ctx::Ctx;
+use crate::estimator::{Estimator, Kind, Model, ModelSpec, Train};
+use crate::eval::split::Rows;
+use crate::matrix::Matrix;
+use crate::models;
+use crate::params::Params;
+use crate::prep::{Preparation, StepSpec, default_steps};
+use crate::table::{BENIGN, Column, MALICIOUS, Role, Table};
+
+/// A learning problem over a table whose rows are all usable.
+pub(super) struct Problem<'a> {
+    pub(super) table: &'a Table,
+    pub(super) model: &'static ModelSpec,
+    pub(super) params: Params,
+    pub(super) classes: Vec<String>,
+    /// Per row its place in `classes`; empty for novelty models.
+    pub(super) y: Vec<u32>,
+    pub(super) rows: Rows<'a>,
+    estimator: Box<dyn Estimator>,
+    steps: Vec<StepSpec>,
+}
+
+/// Preparation and model, and which classes the model knows (a fold may lack some).
+pub(super) struct FittedRows {
+    pub(super) prep: Preparation,
+    pub(super) model: Box<dyn Model>,
+    present: Vec<u32>,
+}
+
+/// Rows a fit may use: for a classifier those with a label; for a novelty model all.
+pub(super) fn usable_rows(spec: &PipelineSpec, table: &Table) -> Result<Vec<usize>, LearnError> {
+    if models::find(&spec.model)?.kind == Kind::Novelty {
+        return Ok((0..table.rows()).collect());
+    }
+    let labels = table.labels();
+    Ok((0..table.rows()).filter(|&row| labels[row].is_some()).collect())
+}
+
+/// The table with these rows only, without a copy when they are all.
+pub(super) fn restrict<'a>(table: &'a Table, rows: &[usize]) -> Cow<'a, Table> {
+    if rows.len() == table.rows() { Cow::Borrowed(table) } else { Cow::Owned(table.take_rows(rows)) }
+}
+
+/// The class of each row by name; `None` where unlabelled. Malicious rows without a name of their own are "malicious".
+pub(super) fn class_names(target: Target, table: &Table) -> Result<Vec<Option<String>>, LearnError> {
+    let words: Vec<Option<&str>> = match target {
+        Target::Label => vec![None; table.rows()],
+        Target::Family => table.families(),
+        Target::Class => match table.column("class") {
+            Some(Column::Text(text)) => text.iter().collect(),
+            _ => {
+                return Err(LearnError::Data(
+                    "target class: the table has no text column named `class`".into(),
+                ));
+            }
+        },
+    };
+    let name = |(label, word): (Option<bool>, Option<&str>)| {
+        label.map(|malicious| match (malicious, word) {
+            (false, _) => BENIGN.to_owned(),
+            (true, Some(word)) if word != BENIGN => word.to_owned(),
+            (true, _) => MALICIOUS.to_owned(),
+        })
+    };
+    Ok(table.labels().into_iter().zip(words).map(name).collect())
+}
+
+impl<'a> Problem<'a> {
+    pub(super) fn new(spec: &PipelineSpec, table: &'a Table) -> Result<Self, LearnError> {
+        let model = models::find(&spec.model)?;
+        let params = Params::check(model.name, model.params, &spec.params)?;
+        let (classes, y) = match model.kind {
+            Kind::Classifier => classes(spec.target, table)?,
+            Kind::Novelty => (Vec::new(), Vec::new()),
+        };
+        Ok(Self {
+            table,
+            model,
+            estimator: (model.build)(&params)?,
+            params,
+            classes,
+            y,
+            rows: Rows::of(table),
+            steps: spec.prep.clone().unwrap_or_else(|| default_steps(model)),
+        })
+    }
+
+    /// Whether a novelty model has labels to leave malicious rows out by.
+    pub(super) fn labelled(&self) -> bool {
+        self.rows.labels.iter().any(Option::is_some)
+    }
+
+    /// Those of `rows` that are learnt from: all for a classifier, the benign ones for a novelty model (all without labels).
+    pub(super) fn learnt(&self, rows: &[usize]) -> Vec<usize> {
+        let benign_only = self.model.kind == Kind::Novelty && self.labelled();
+        rows.iter().copied().filter(|&row| !benign_only || self.rows.labels[row] == Some(false)).collect()
+    }
+
+    /// The rows that stand for normal traffic: benign ones, or all without labels.
+    pub(super) fn reference_rows(&self) -> Vec<usize> {
+        (0..self.rows.len()).filter(|&row| !self.labelled() || self.rows.labels[row] == Some(false)).collect()
+    }
+
+    /// Whether a model can be learnt from these rows: some rows, and for a classifier benign ones and others.
+    pub(super) fn suffices(&self, rows: &[usize]) -> bool {
+        match self.model.kind {
+            Kind::Novelty => !self.learnt(rows).is_empty(),
+            Kind::Classifier => {
+                let benign = rows.iter().filter(|&&row| self.y[row] == 0).count();
+                benign > 0 && benign < rows.len()
+            }
+        }
+    }
+
+    /// Fits preparation and model on some rows.
+    pub(super) fn fit(&self, rows: &[usize], ctx: &Ctx) -> Result<FittedRows, LearnError> {
+        let rows = self.learnt(rows);
+        if rows.is_empty() {
+            return Err(LearnError::Data(format!("no rows for {} to learn from", self.model.name)));
+        }
+        let (prep, x) = Preparation::fit(&self.steps, self.table, &rows)?;
+        refuse_missing(&prep, self.model, &x)?;
+        let (y, present) = self.local_classes(&rows);
+        let groups: Option<Vec<u32>> = self.rows.groups.as_ref().map(|groups| take(groups, &rows));
+        let times: Option<Vec<i64>> = self.rows.times.as_ref().map(|times| take(times, &rows));
+        let families = match self.table.role(Role::Family) {
+            Some(Column::Text(text)) => Some(take(&text.codes, &rows)),
+            _ => None,
+        };
+        let data = Train {
+            x: &x,
+            y: &y,
+            classes: present.len(),
+            weights: None,
+            groups: groups.as_deref(),
+            times: times.as_deref(),
+            families: families.as_deref(),
+        };
+        let model = self.estimator.fit(&data, ctx)?;
+        Ok(FittedRows { prep, model, present })
+    }
+
+    /// Scores some rows: malicious scores, and rows × all classes (1 column for novelty models).
+    pub(super) fn score(
+        &self,
+        fitted: &FittedRows,
+        rows: &[usize],
+        ctx: &Ctx,
+    ) -> Result<(Vec<f64>, Matrix), LearnError> {
+        let local =
+            score_rows(&fitted.prep, &*fitted.model, self.model, self.table, rows.iter().copied(), ctx)?;
+        if self.model.kind == Kind::Novelty {
+            return Ok((local.column(0), local));
+        }
+        let mut classes = Matrix::zeros(rows.len(), self.classes.len());
+        for row in 0..rows.len() {
+            for (&place, &score) in fitted.present.iter().zip(local.row(row)) {
+                classes.row_mut(row)[place as usize] = score;
+            }
+        }
+        let malicious = classes.iter_rows().map(|row| malicious_score(self.model.kind, row)).collect();
+        Ok((malicious, classes))
+    }
+
+    /// Classes renumbered without gaps, and which they are.
+    fn local_classes(&self, rows: &[usize]) -> (Vec<u32>, Vec<u32>) {
+        if self.model.kind == Kind::Novelty {
+            return (Vec::new(), Vec::new());
+        }
+        let mut rows_of = vec![0u32; self.classes.len()];
+        rows.iter().for_each(|&row| rows_of[self.y[row] as usize] += 1);
+        let present: Vec<u32> =
+            (0..rows_of.len() as u32).filter(|&class| rows_of[class as usize] > 0).collect();
+        let place = |row: &usize| present.partition_point(|&class| class < self.y[*row]) as u32;
+        (rows.iter().map(place).collect(), present)
+    }
+}
+
+fn take<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
+    rows.iter().map(|&row| values[row]).collect()
+}
+
+/// Class names, benign first and the others by alphabet, and the place of each row's class.
+fn classes(target: Target, table: &Table) -> Result<(Vec<String>, Vec<u32>), LearnError> {
+    let names: Vec<String> = class_names(target, table)?.into_iter().flatten().collect();
+    let mut classes = names.clone();
+    classes.sort_by_key(|name| (name != BENIGN, name.clone()));
+    classes.dedup();
+    if classes.len() < 2 || classes[0] != BENIGN {
+        return Err(LearnError::Data(format!(
+            "a classifier needs labelled benign and malicious rows; found {}",
+            if classes.is_empty() {
+                "no labelled row".to_owned()
+            } else {
+                format!("only {}", classes.join(", "))
+            }
+        )));
+    }
+    let place = |name: &String| classes.iter().position(|class| class == name).unwrap_or(0) as u32;
+    let y = names.iter().map(place).collect();
+    Ok((classes, y))
+}
