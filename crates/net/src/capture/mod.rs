@@ -217,6 +217,7 @@ fn sniff(name: &str, chunks: &mut Chunks, interfaces: &mut Vec<Interface>) -> Re
         _ => match pcap::Variant::of_magic(magic) {
             Some(variant) => Pcap::new(variant, chunks, interfaces).map(Format::Pcap),
             None => {
+                chunks.need(64).map_err(unreadable)?;
                 let (found, advice) = source::recognise(chunks.window());
                 return Err(not_a_capture(name, &found, advice));
             }

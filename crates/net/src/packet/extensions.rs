@@ -62,3 +62,61 @@ fn step(ip: &mut Ip, header: &[u8; 8]) {
     ip.protocol = next;
 }
 
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{ipv4, ipv6, packet_of};
+    use super::*;
+
+    const UDP: [u8; 8] = [0, 1, 0, 2, 0, 8, 0, 0];
+
+    #[test]
+    fn a_chain_of_every_kind_leads_to_the_transport() {
+        let chain = [
+            &[DESTINATION, 0, 1, 4, 0, 0, 0, 0][..], // hop-by-hop
+            &[ROUTING, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], // destination, 16 bytes
+            &[AUTHENTICATION, 2, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], // routing, 24
+            &[FRAGMENT, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9], // (4 + 2) * 4 = 24
+            &[17, 0, 0, 0, 0, 0, 0, 5], // an atomic fragment
+            &UDP,
+        ]
+        .concat();
+        let (packet, fault) = packet_of(&ipv6(HOP_BY_HOP, 88, &chain));
+        assert_eq!((packet.protocol, packet.destination_port, fault), (17, 2, None));
+        assert_eq!((packet.header_bytes, packet.payload_bytes, packet.fragment), (128, 0, Fragment::None));
+    }
+
+    #[test]
+    fn fragments_of_ipv6() {
+        let piece = |offset: u16| {
+            let [high, low] = offset.to_be_bytes();
+            ipv6(FRAGMENT, 16, &[&[17, 0, high, low, 0, 0, 0x12, 0x34], &UDP[..]].concat())
+        };
+        let (id, protocol) = (0x1234, 17);
+        let (first, _) = packet_of(&piece(1));
+        assert_eq!((first.fragment, first.destination_port), (Fragment::First { id, protocol }, 2));
+        for offset in [8, 9, 0xfff8] {
+            let (later, fault) = packet_of(&piece(offset));
+            assert_eq!((later.fragment, fault), (Fragment::Later { id, protocol }, None));
+            assert_eq!((later.destination_port, later.header_bytes, later.payload_bytes), (0, 48, 8));
+        }
+    }
+
+    #[test]
+    fn authentication_above_ipv4() {
+        let header = [17, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9];
+        let (packet, fault) = packet_of(&ipv4(AUTHENTICATION, 52, 0, &[&header, &UDP[..]].concat()));
+        assert_eq!((packet.protocol, packet.destination_port, packet.header_bytes, fault), (17, 2, 52, None));
+    }
+
+    #[test]
+    fn cut_and_endless_chains() {
+        let (packet, fault) = packet_of(&ipv6(HOP_BY_HOP, 7, &[17, 0, 0, 0, 0, 0, 0]));
+        assert_eq!((packet.protocol, fault), (HOP_BY_HOP, Some(Fault::ShortExtension)));
+        // The header's own length runs past the packet: the transport is missing.
+        let (packet, fault) = packet_of(&ipv6(HOP_BY_HOP, 16, &[&[17, 9, 0, 0, 0, 0, 0, 0], &UDP[..]].concat()));
+        assert_eq!((packet.protocol, packet.destination_port, fault), (17, 0, Some(Fault::ShortTransport)));
+        let endless = [DESTINATION, 0, 0, 0, 0, 0, 0, 0].repeat(MAX_EXTENSIONS + 1);
+        let (packet, fault) = packet_of(&ipv6(DESTINATION, 136, &endless));
+        assert_eq!((packet.header_bytes, fault), (40 + 8 * 16, Some(Fault::TooManyExtensions)));
+    }
+}

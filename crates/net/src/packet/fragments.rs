@@ -102,3 +102,46 @@ fn key(packet: &Packet, id: u32, protocol: u8) -> Key {
     let protocol = if packet.source.is_ipv4() { protocol } else { 0 };
     Key { source: packet.source, destination: packet.destination, id, protocol }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{ipv4, packet_of};
+    use super::*;
+
+    /// A piece of datagram `id`: the first with ports `id` and 53, or a later one.
+    fn piece(id: u16, first: bool) -> Packet {
+        let [high, low] = id.to_be_bytes();
+        let mut data = ipv4(17, 28, if first { 0x2000 } else { 1 }, &[high, low, 0, 53, 1, 0, 0, 0]);
+        (data[4], data[5]) = (high, low);
+        packet_of(&data).0
+    }
+
+    fn resolved(ports: &mut FragmentPorts, mut packet: Packet) -> (u16, u16) {
+        ports.resolve(&mut packet);
+        (packet.source_port, packet.destination_port)
+    }
+
+    #[test]
+    fn later_pieces_get_the_ports_of_the_first() {
+        let mut ports = FragmentPorts::default();
+        assert_eq!(resolved(&mut ports, piece(9, false)), (0, 0));
+        assert_eq!(resolved(&mut ports, piece(9, true)), (9, 53));
+        assert_eq!(resolved(&mut ports, piece(9, false)), (9, 53));
+        assert_eq!(resolved(&mut ports, piece(8, false)), (0, 0));
+        let mut reversed = piece(9, false);
+        std::mem::swap(&mut reversed.source, &mut reversed.destination);
+        assert_eq!(resolved(&mut ports, reversed), (0, 0));
+        assert_eq!((ports.unresolved(), ports.len()), (3, 1));
+    }
+
+    #[test]
+    fn the_oldest_datagram_is_forgotten_first_and_the_memory_stays_bounded() {
+        let mut ports = FragmentPorts::with_capacity(3);
+        for id in [1, 2, 2, 3, 4, 5] {
+            resolved(&mut ports, piece(id, true));
+            assert!(ports.len() <= 3 && ports.arrivals.len() <= 3);
+        }
+        let known: Vec<u16> = (1..=5).filter(|id| resolved(&mut ports, piece(*id, false)) != (0, 0)).collect();
+        assert_eq!(known, [3, 4, 5]);
+    }
+}

@@ -44,3 +44,32 @@ pub(super) fn decode(protocol: u8, data: &[u8], bytes: u32) -> Transport {
         fault: (data.len() < usize::from(HEADER_BYTES)).then_some(Fault::ShortTransport),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{ipv4, ipv6, packet_of};
+    use super::*;
+
+    #[test]
+    fn request_and_reply_mirror_each_other() {
+        for (protocol, request, reply) in [(ICMP, 8, 0), (ICMP, 13, 14), (ICMPV6, 128, 129), (ICMPV6, 135, 136)] {
+            assert_eq!(answering_type(protocol, request), Some(reply));
+            assert_eq!(answering_type(protocol, reply), Some(request));
+        }
+        assert_eq!(answering_type(ICMP, 3), None);
+        assert_eq!(answering_type(ICMPV6, 8), None);
+        assert_eq!(answering_type(6, 8), None);
+    }
+
+    #[test]
+    fn type_and_code_stand_in_for_ports() {
+        let (echo, fault) = packet_of(&ipv4(ICMP, 30, 0, &[8, 0, 0, 0, 0, 1, 0, 1, 7, 7]));
+        assert_eq!((echo.source_port, echo.destination_port, echo.payload_bytes, fault), (8, 0, 2, None));
+        let (unreachable, _) = packet_of(&ipv4(ICMP, 28, 0, &[3, 13, 0, 0, 0, 0, 0, 0]));
+        assert_eq!((unreachable.source_port, unreachable.destination_port), (3, 13));
+        let (solicitation, _) = packet_of(&ipv6(ICMPV6, 8, &[135, 0, 0, 0, 0, 0, 0, 0]));
+        assert_eq!((solicitation.source_port, solicitation.destination_port), (135, 136));
+        let (cut, fault) = packet_of(&ipv4(ICMP, 24, 0, &[8, 0, 0, 0]));
+        assert_eq!((cut.source_port, cut.header_bytes, fault), (8, 24, Some(Fault::ShortTransport)));
+    }
+}

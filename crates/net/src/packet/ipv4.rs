@@ -60,3 +60,61 @@ fn fragment(flags: u16, id: u16, protocol: u8) -> Fragment {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{decode_cut, decode_ip, ipv4, packet_of};
+    use super::*;
+
+    #[test]
+    fn header_fields() {
+        let (packet, fault) = packet_of(&ipv4(253, 24, 0x4000, &[1, 2, 3, 4]));
+        assert_eq!((packet.source, packet.destination), ([10, 0, 0, 1].into(), [10, 0, 0, 2].into()));
+        assert_eq!((packet.protocol, packet.ttl, packet.tos, packet.vlan), (253, 61, 0x2e, 0));
+        assert_eq!((packet.number, packet.ts_ns, packet.offset), (7, 9, 24));
+        assert_eq!((packet.ip_bytes, packet.header_bytes, packet.payload_bytes), (24, 20, 4));
+        assert_eq!((packet.payload, packet.fragment, fault), ((20, 24), Fragment::None, None));
+    }
+
+    #[test]
+    fn options_belong_to_the_header() {
+        let mut data = ipv4(17, 32, 0, &[0, 0, 0, 0, 0, 1, 0, 2, 0, 8, 0, 0]);
+        data[0] = 0x46;
+        let (packet, fault) = packet_of(&data);
+        assert_eq!((packet.source_port, packet.destination_port, packet.header_bytes, fault), (1, 2, 32, None));
+    }
+
+    #[test]
+    fn total_length_0_takes_the_length_on_the_wire() {
+        let udp = [0, 1, 0, 2, 0, 0, 0, 0, 5, 5];
+        let packet = decode_cut(&ipv4(17, 0, 0, &udp), 40_000).packet.expect("a packet");
+        assert_eq!((packet.ip_bytes, packet.payload_bytes, packet.payload), (40_000, 39_972, (28, 30)));
+    }
+
+    #[test]
+    fn contradictory_headers() {
+        let (packet, fault) = packet_of(&ipv4(6, 12, 0, &[0; 20]));
+        assert_eq!((fault, packet.ip_bytes, packet.payload_bytes), (Some(Fault::BadIpLength), 20, 0));
+        let (packet, fault) = packet_of(&ipv4(17, 1_000, 0, &[0, 1, 0, 2, 3, 212, 0, 0]));
+        assert_eq!((fault, packet.ip_bytes), (Some(Fault::IpLengthBeyondFrame), 1_000));
+        assert_eq!((packet.destination_port, packet.payload, packet.payload_bytes), (2, (28, 28), 972));
+        let mut short = ipv4(17, 28, 0, &[0; 8]);
+        short[0] = 0x44;
+        assert_eq!(decode_ip(&short).fault, Some(Fault::BadIpHeaderLength));
+        assert_eq!(decode_ip(&short[..19]).fault, Some(Fault::ShortIp));
+        assert_eq!(decode_ip(&short).packet, None);
+    }
+
+    #[test]
+    fn fragments() {
+        let udp = [0, 1, 0, 2, 0x10, 0, 0, 0];
+        let id = 0xabcd;
+        let (first, fault) = packet_of(&ipv4(17, 28, 0x2000, &udp));
+        assert_eq!((first.fragment, first.destination_port), (Fragment::First { id, protocol: 17 }, 2));
+        assert_eq!(fault, None, "the UDP length counts the whole datagram");
+        for flags in [0x2001, 0x0001, 0x1fff] {
+            let (later, fault) = packet_of(&ipv4(17, 28, flags, &udp));
+            assert_eq!((later.fragment, fault), (Fragment::Later { id, protocol: 17 }, None));
+            assert_eq!((later.source_port, later.header_bytes, later.payload_bytes), (0, 20, 8));
+        }
+    }
+}

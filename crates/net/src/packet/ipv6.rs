@@ -49,3 +49,32 @@ fn length(payload: u16, protocol: u8, frame: &Frame<'_>, start: usize) -> (u32, 
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{decode_cut, decode_ip, ipv6, packet_of};
+    use super::*;
+
+    #[test]
+    fn header_fields() {
+        let (packet, fault) = packet_of(&ipv6(17, 10, &[0, 1, 0, 2, 0, 10, 0, 0, 7, 7]));
+        assert_eq!((packet.source, packet.destination), (Ipv6Addr::from(1).into(), Ipv6Addr::from(2).into()));
+        assert_eq!((packet.protocol, packet.ttl, packet.tos), (17, 62, 0xab));
+        assert_eq!((packet.ip_bytes, packet.header_bytes, packet.payload_bytes), (50, 48, 2));
+        assert_eq!((packet.payload, packet.destination_port, fault), ((48, 50), 2, None));
+    }
+
+    #[test]
+    fn payload_length_0_takes_the_length_on_the_wire_unless_nothing_follows() {
+        let packet = decode_cut(&ipv6(6, 0, &[0; 20]), 70_040).packet.expect("a packet");
+        assert_eq!((packet.ip_bytes, packet.payload_bytes), (70_040, 69_980));
+        let (packet, fault) = packet_of(&ipv6(extensions::NO_NEXT, 0, &[0; 6]));
+        assert_eq!((packet.ip_bytes, packet.payload_bytes, fault), (40, 0, None));
+    }
+
+    #[test]
+    fn contradictory_headers() {
+        assert_eq!(decode_ip(&ipv6(17, 8, &[])[..39]).fault, Some(Fault::ShortIp));
+        let (packet, fault) = packet_of(&ipv6(17, 9, &[0, 1, 0, 2, 0, 9, 0, 0]));
+        assert_eq!((fault, packet.ip_bytes, packet.payload_bytes), (Some(Fault::IpLengthBeyondFrame), 49, 1));
+    }
+}

@@ -187,3 +187,64 @@ fn decode_transport(frame: &Frame<'_>, network: Network, ip: Ip) -> Decoded {
     };
     Decoded { packet: Some(packet), protocol: Protocol::of_ip(ip.protocol), fault: ip.fault.or(transport.fault) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::LinkType;
+
+    /// Decodes raw IP that was `wire_bytes` long on the wire.
+    pub(super) fn decode_cut(data: &[u8], wire_bytes: usize) -> Decoded {
+        let (link, wire_bytes) = (LinkType::RAW, wire_bytes as u32);
+        decode(&Frame { number: 7, ts_ns: 9, offset: 24, wire_bytes, link, interface: 0, data })
+    }
+
+    /// Decodes a whole raw IP packet.
+    pub(super) fn decode_ip(data: &[u8]) -> Decoded {
+        decode_cut(data, data.len())
+    }
+
+    /// The packet and the fault of a whole raw IP packet.
+    pub(super) fn packet_of(data: &[u8]) -> (Packet, Option<Fault>) {
+        let decoded = decode_ip(data);
+        (decoded.packet.expect("a packet"), decoded.fault)
+    }
+
+    /// An IPv4 header of 20 bytes with this protocol and total length, from 10.0.0.1 to 10.0.0.2.
+    pub(super) fn ipv4(protocol: u8, total: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
+        let ([l1, l0], [f1, f0]) = (total.to_be_bytes(), flags.to_be_bytes());
+        let header = [0x45, 0x2e, l1, l0, 0xab, 0xcd, f1, f0, 61, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        [&header[..], payload].concat()
+    }
+
+    /// An IPv6 header with this next header and payload length, from ::1 to ::2.
+    pub(super) fn ipv6(next: u8, length: u16, payload: &[u8]) -> Vec<u8> {
+        let [l1, l0] = length.to_be_bytes();
+        let mut header = [0; 40];
+        header[..8].copy_from_slice(&[0x6a, 0xb1, 0x23, 0x45, l1, l0, next, 62]);
+        (header[23], header[39]) = (1, 2);
+        [&header[..], payload].concat()
+    }
+
+    #[test]
+    fn arp_is_counted_and_is_no_packet() {
+        let mut data = vec![0; 42];
+        (data[12], data[13]) = (0x08, 0x06);
+        let frame =
+            Frame { number: 1, ts_ns: 0, offset: 0, wire_bytes: 42, link: LinkType::ETHERNET, interface: 0, data: &data };
+        assert_eq!(decode(&frame), Decoded { packet: None, protocol: Protocol::Arp, fault: None });
+    }
+
+    #[test]
+    fn ethernet_padding_is_no_payload() {
+        // 14 + 20 + 8 + 3 bytes, padded to the least frame of 60.
+        let udp = [0x03, 0xe8, 0x00, 0x35, 0x00, 0x0b, 0, 0, b'a', b'b', b'c'];
+        let mut data = [&[0; 12], &[0x08, 0x00][..], &ipv4(17, 31, 0, &udp)].concat();
+        data.resize(60, 0xff);
+        let frame =
+            Frame { number: 1, ts_ns: 0, offset: 0, wire_bytes: 60, link: LinkType::ETHERNET, interface: 0, data: &data };
+        let packet = decode(&frame).packet.expect("a packet");
+        assert_eq!((packet.ip_bytes, packet.header_bytes, packet.payload_bytes), (31, 28, 3));
+        assert_eq!((packet.payload, packet.wire_bytes, packet.captured_bytes), ((42, 45), 60, 60));
+    }
+}

@@ -102,3 +102,51 @@ pub(super) fn decode(data: &[u8], bytes: u32) -> Transport {
         fault,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{decode_cut, ipv4, packet_of};
+    use super::*;
+
+    /// Ports 1025 and 80, data offset and flags as given, options and payload behind.
+    fn segment(offset_and_flags: u16, rest: &[u8]) -> Vec<u8> {
+        let [offset, flags] = offset_and_flags.to_be_bytes();
+        let header = [4, 1, 0, 80, 0, 0, 1, 0, 0xff, 0xff, 0xff, 0xfe, offset, flags, 0x20, 0, 0, 0, 0, 0];
+        [&header[..], rest].concat()
+    }
+
+    #[test]
+    fn header_fields() {
+        let (packet, fault) = packet_of(&ipv4(6, 46, 0, &segment(0x6112, &[2, 4, 5, 180, b'x', b'y'])));
+        let flags = TcpFlags::SYN | TcpFlags::ACK | TcpFlags::NS;
+        let tcp = Tcp { seq: 256, ack: 0xffff_fffe, window: 8192, flags, header_bytes: 24 };
+        assert_eq!((packet.tcp, fault), (Some(tcp), None));
+        assert_eq!((packet.source_port, packet.destination_port), (1025, 80));
+        assert_eq!((packet.header_bytes, packet.payload_bytes, packet.payload), (44, 2, (44, 46)));
+        assert!(flags.contains(TcpFlags::SYN) && !flags.intersects(TcpFlags::FIN | TcpFlags::RST));
+        assert_eq!(format!("{flags:?}"), r#"{"SYN", "ACK", "NS"}"#);
+    }
+
+    #[test]
+    fn cut_headers_keep_what_was_captured() {
+        let whole = ipv4(6, 140, 0, &segment(0x8010, &[0; 112]));
+        for (captured, tcp, destination_port) in [(51, true, 80), (40, true, 80), (39, false, 80), (24, false, 80), (23, false, 0)] {
+            let decoded = decode_cut(&whole[..captured], 140);
+            let packet = decoded.packet.expect("a packet");
+            assert_eq!((packet.tcp.is_some(), packet.destination_port), (tcp, destination_port), "{captured}");
+            assert_eq!(decoded.fault, Some(Fault::ShortTransport), "{captured}");
+            assert_eq!(packet.payload, (captured as u32, captured as u32));
+        }
+        let packet = decode_cut(&whole[..60], 140).packet.expect("a packet");
+        assert_eq!((packet.payload_bytes, packet.payload), (88, (52, 60)));
+    }
+
+    #[test]
+    fn impossible_header_lengths() {
+        for offset_and_flags in [0x4010, 0x0010, 0xf010] {
+            let (packet, fault) = packet_of(&ipv4(6, 44, 0, &segment(offset_and_flags, b"data")));
+            assert_eq!(fault, Some(Fault::BadTcpHeaderLength));
+            assert_eq!((packet.header_bytes, packet.payload_bytes), (40, 4));
+        }
+    }
+}

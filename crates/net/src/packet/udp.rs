@@ -18,3 +18,26 @@ pub(super) fn decode(data: &[u8], bytes: u32, fragment: Fragment) -> Transport {
     }
     transport
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{ipv4, packet_of};
+    use super::*;
+
+    #[test]
+    fn lengths_that_contradict_the_packet_are_counted_and_ignored() {
+        for (length, expected) in
+            [(0, None), (7, Some(Fault::BadUdpLength)), (8, None), (10, None), (11, Some(Fault::BadUdpLength))]
+        {
+            let (packet, fault) = packet_of(&ipv4(17, 30, 0, &[0, 1, 0, 2, 0, length, 0, 0, 5, 5]));
+            assert_eq!((fault, packet.payload_bytes, packet.destination_port), (expected, 2, 2), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_packet_shorter_than_the_header() {
+        let (packet, fault) = packet_of(&ipv4(17, 25, 0, &[0, 1, 0, 2, 0]));
+        assert_eq!((fault, packet.destination_port), (Some(Fault::ShortTransport), 2));
+        assert_eq!((packet.header_bytes, packet.payload_bytes), (25, 0));
+    }
+}

@@ -1,4 +1,6 @@
 //! The integration tests of the net crate.
 
+mod capture;
 mod corpus;
 mod shared;
+mod written;

@@ -32,7 +32,6 @@ pub(crate) struct Listed {
     pub(crate) name: String,
     pub(crate) packets: u64,
     pub(crate) status: String,
-    pub(crate) usage: String,
     pub(crate) kind: String,
 }
 
@@ -42,13 +41,13 @@ pub(crate) fn captures(folder: &Path) -> Vec<Listed> {
     let mut lines = text.lines();
     let header = fields(lines.next().unwrap_or_default());
     let at = |name: &str| header.iter().position(|field| field == name).expect("a column of captures.csv");
-    let columns = [at("path"), at("packets"), at("status"), at("use"), at("kind")];
+    let columns = [at("path"), at("packets"), at("status"), at("kind")];
     lines
         .map(|line| {
             let row = fields(line);
-            let [name, packets, status, usage, kind] = columns.map(|column| row[column].clone());
+            let [name, packets, status, kind] = columns.map(|column| row[column].clone());
             let packets = packets.parse().unwrap_or_default();
-            Listed { path: folder.join("pcaps").join(&name), name, packets, status, usage, kind }
+            Listed { path: folder.join("pcaps").join(&name), name, packets, status, kind }
         })
         .collect()
 }
