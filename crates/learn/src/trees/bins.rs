@@ -77,6 +77,8 @@ fn code(cuts: &[f64], value: f64) -> u8 {
 pub(crate) struct Bins {
     pub(super) cuts: Cuts,
     rows: usize,
+    /// Whether the only codes of a column are 0 and 1.
+    binary: Vec<bool>,
     /// Column after column: what large nodes read.
     by_column: Vec<u8>,
     /// Row after row: what small nodes copy out.
@@ -94,7 +96,8 @@ impl Bins {
             .flat_map_iter(|(block, codes)| encode_block(x, block * COLUMNS_AT_ONCE, codes))
             .collect();
         let by_row = transpose(&by_column, rows, columns);
-        Self { cuts: Cuts::new(cuts.iter().map(Vec::as_slice)), rows, by_column, by_row }
+        let binary = by_column.par_chunks(rows).map(|codes| codes.iter().all(|&code| code < 2)).collect();
+        Self { cuts: Cuts::new(cuts.iter().map(Vec::as_slice)), rows, binary, by_column, by_row }
     }
 
     /// Number of rows.
@@ -107,10 +110,10 @@ impl Bins {
         self.cuts.columns()
     }
 
-    /// Number of bins of a column, without the one for missing values.
+    /// Whether the only codes of a column are 0 and 1.
     #[inline]
-    pub(super) fn bins(&self, column: usize) -> usize {
-        self.cuts.of(column).len() + 1
+    pub(super) fn is_binary(&self, column: usize) -> bool {
+        self.binary[column]
     }
 
     /// All codes, column after column.

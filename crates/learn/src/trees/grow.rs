@@ -139,7 +139,7 @@ impl<T: Tally> Grower<'_, T> {
         let items = &self.items[task.start..task.end];
         while let Some(index) = draw.next() {
             let codes = codes(self.bins, &self.copy, task.copied, index);
-            let column = Column { index, codes, bins: self.bins.bins(index) };
+            let column = Column { index, codes, is_binary: self.bins.is_binary(index) };
             if self.tally.search(column, items, &task.sum, self.growth.min_leaf, &mut best) {
                 draw.varies();
             } else {

@@ -41,8 +41,8 @@ pub(super) struct Column<'a> {
     pub(super) index: usize,
     /// Codes, by [`Item::at`].
     pub(super) codes: &'a [u8],
-    /// Number of bins without the one for missing values.
-    pub(super) bins: usize,
+    /// Whether the only codes are 0 and 1.
+    pub(super) is_binary: bool,
 }
 
 /// Counts classes per bin.
@@ -121,9 +121,16 @@ const FIELD: u32 = 21;
 const FIELD_MASK: u64 = (1 << FIELD) - 1;
 const ONE_ROW: u64 = 1 << (2 * FIELD);
 
+/// Rows from which a histogram is kept in [`LANES`] parts, so that additions to one bin need not wait for each other.
+const LANES_FROM: usize = 1024;
+const LANES: usize = 4;
+
 /// Two classes of rows that weigh whole numbers: three counts in one integer.
 pub(super) struct Pair {
-    cells: Box<[u64; 256]>,
+    /// All 0 between searches.
+    cells: Box<[[u64; 256]; LANES]>,
+    /// The occupied bins of a small node, in the order met, and room for one more.
+    met: Box<[u8; 257]>,
     class_weights: [f64; 2],
     criterion: Criterion,
 }
@@ -133,17 +140,12 @@ impl Pair {
     pub(super) const COPIES_MAX: usize = FIELD_MASK as usize;
 
     pub(super) fn new(class_weights: [f64; 2], criterion: Criterion) -> Self {
-        Self { cells: Box::new([0; 256]), class_weights, criterion }
+        Self { cells: Box::new([[0; 256]; LANES]), met: Box::new([0; 257]), class_weights, criterion }
     }
 
     /// What `copies` copies of a row of `class` (0 or 1) add.
-    pub(super) fn mark(class: u32, copies: u16) -> u32 {
-        (class * FIELD) << 16 | u32::from(copies)
-    }
-
-    #[inline]
-    fn cell(mark: u32) -> u64 {
-        ONE_ROW + (u64::from(mark & 0xffff) << (mark >> 16))
+    pub(super) fn mark(class: u32, copies: u16) -> u64 {
+        ONE_ROW + (u64::from(copies) << (class * FIELD))
     }
 
     #[inline]
@@ -161,36 +163,60 @@ impl Pair {
             Criterion::Entropy => x_ln_x(zeros + ones) - x_ln_x(zeros) - x_ln_x(ones),
         }
     }
+
+    /// Counts into the first lane and says which bins are occupied.
+    fn count_few(&mut self, codes: &[u8], items: &[Item<u64>]) -> Touched {
+        let cells = &mut self.cells[0];
+        let mut met = 0;
+        for item in items {
+            let code = codes[item.at as usize];
+            let cell = &mut cells[usize::from(code)];
+            self.met[met] = code;
+            met += usize::from(*cell == 0);
+            *cell += item.mark;
+        }
+        let mut touched = Touched::default();
+        self.met[..met].iter().for_each(|&code| touched.touch(code));
+        touched
+    }
+
+    /// Counts into all lanes, adds them up in the first, and says which bins are occupied.
+    fn count_many(&mut self, codes: &[u8], items: &[Item<u64>]) -> Touched {
+        let (chunks, rest) = items.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (cells, item) in self.cells.iter_mut().zip(chunk) {
+                cells[usize::from(codes[item.at as usize])] += item.mark;
+            }
+        }
+        let [first, others @ ..] = &mut *self.cells;
+        for item in rest {
+            first[usize::from(codes[item.at as usize])] += item.mark;
+        }
+        for cells in others {
+            first.iter_mut().zip(cells).for_each(|(sum, cell)| *sum += std::mem::take(cell));
+        }
+        let mut touched = Touched::default();
+        (0..=255u8).zip(first).filter(|(_, cell)| **cell > 0).for_each(|(code, _)| touched.touch(code));
+        touched
+    }
 }
 
 impl Tally for Pair {
-    type Mark = u32;
+    type Mark = u64;
     type Sum = u64;
 
-    fn sum(&self, items: &[Item<u32>]) -> u64 {
-        items.iter().map(|item| Self::cell(item.mark)).sum()
+    fn sum(&self, items: &[Item<u64>]) -> u64 {
+        items.iter().map(|item| item.mark).sum()
     }
 
     fn search(
         &mut self,
         column: Column<'_>,
-        items: &[Item<u32>],
+        items: &[Item<u64>],
         node: &u64,
         leaf_rows: usize,
         best: &mut Option<Best>,
     ) -> bool {
-        let mut touched = Touched::default();
-        for item in items {
-            let code = column.codes[item.at as usize];
-            touched.touch(code);
-            self.cells[usize::from(code)] += Self::cell(item.mark);
-        }
-        let missing = touched.has(MISSING).then(|| std::mem::take(&mut self.cells[usize::from(MISSING)]));
-        if touched.single() {
-            touched.for_each(|code| self.cells[usize::from(code)] = 0);
-            return false;
-        }
-        touched.clear(MISSING);
         let enough = |cell: u64| (cell >> (2 * FIELD)) as usize >= leaf_rows;
         let mut consider = |this: &Self, left: u64, low: u8, high: u8, missing_left: Option<bool>| {
             let right = node - left;
@@ -202,6 +228,23 @@ impl Tally for Pair {
                 *best = Some(Best { score, column: column.index, low, high, missing_left });
             }
         };
+        if column.is_binary {
+            let ones: u64 = items.iter().map(|item| item.mark * u64::from(column.codes[item.at as usize])).sum();
+            let varies = ones != 0 && ones != *node;
+            if varies {
+                consider(self, node - ones, 0, 1, None);
+            }
+            return varies;
+        }
+        let few = items.len() < LANES_FROM;
+        let mut touched =
+            if few { self.count_few(column.codes, items) } else { self.count_many(column.codes, items) };
+        let missing = touched.has(MISSING).then(|| std::mem::take(&mut self.cells[0][usize::from(MISSING)]));
+        if touched.single() {
+            touched.for_each(|code| self.cells[0][usize::from(code)] = 0);
+            return false;
+        }
+        touched.clear(MISSING);
         let (mut left, mut low) = (0u64, None);
         touched.for_each(|code| {
             if let Some(low) = low {
@@ -210,7 +253,7 @@ impl Tally for Pair {
                     consider(self, left + missing, low, code, Some(true));
                 }
             }
-            left += std::mem::take(&mut self.cells[usize::from(code)]);
+            left += std::mem::take(&mut self.cells[0][usize::from(code)]);
             low = Some(code);
         });
         if let (Some(low), Some(_)) = (low, missing) {
