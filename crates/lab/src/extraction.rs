@@ -1,8 +1,27 @@
 //! Captures to rows: the one pure call that every task which reads traffic makes.
+//!
+//! Several captures are worked on side by side, but their rows leave in the order of the captures, so that any
+//! number of threads gives the same bytes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Fields, SchemaRef};
+use cormorant_learn::table::Role;
+use cormorant_net::NetError;
+use cormorant_net::features::Rows;
+use cormorant_net::flow::FlowConfig;
+use cormorant_net::meter::{MeterReport, MeterSpec, Progress, meter, schema};
 use serde::{Deserialize, Serialize};
+
+use crate::labels::{self, Labels, Verdict};
+use crate::sources::{Source, Sources};
+use crate::tables::read::BATCH_ROWS;
+use crate::tables::{Provenance, batch, names};
+use crate::{Ctx, LabError};
 
 /// What was counted while captures became rows. Every packet is accounted for:
 /// `packets = packets_in_flows + sum(packets_without_flow)`.
@@ -20,10 +39,12 @@ pub struct Counts {
     pub flows: u64,
     /// Flows by what ended them.
     pub flows_by_expiry: BTreeMap<String, u64>,
-    /// Packets decoded only in part, by what stopped decoding.
+    /// Packets in which something stopped decoding or contradicted the frame, by what it was.
     pub decode_faults: BTreeMap<String, u64>,
     /// Frames of link types that are not decoded, by link type.
     pub undecoded_links: BTreeMap<String, u64>,
+    /// Packets whose end a snapshot length cut off.
+    pub packets_cut: u64,
     /// Packets that carry an earlier time than one before them.
     pub packets_out_of_order: u64,
 }
@@ -39,7 +60,7 @@ pub struct CaptureFault {
     pub error: String,
 }
 
-/// When a flow ends. The defaults are NFStream's timeouts and Zeek's delay after a TCP close.
+/// When a flow ends. The defaults are NFStream's timeouts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlowOptions {
@@ -55,19 +76,325 @@ impl Default for FlowOptions {
     }
 }
 
-/// How the labels met the rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LabelCounts {
-    /// Rules read.
-    pub rules: u64,
-    /// Rules that matched no row.
-    pub rules_unused: u64,
-    /// Rows with exactly one label and family.
-    pub matched: u64,
-    /// Rows no rule speaks of; left without a label.
-    pub unmatched: u64,
-    /// Rows that rules of different label or family claim; left without a label.
-    pub ambiguous: u64,
-    /// Matched rows by label, then family (empty when the rule names none).
-    pub families: BTreeMap<String, BTreeMap<String, u64>>,
+/// How captures become rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Recipe {
+    /// Feature sets; none = the plain counters.
+    pub(crate) sets: Vec<String>,
+    /// When flows end.
+    pub(crate) flow: FlowOptions,
+}
+
+/// Some rows of one capture, with what the labels say of each when there are labels.
+pub(crate) struct Chunk {
+    /// The rows, `label` and `family` included when there are labels.
+    pub(crate) rows: RecordBatch,
+    /// The capture they are from.
+    pub(crate) capture: Arc<str>,
+    /// Parallel to the rows; empty without labels.
+    pub(crate) verdicts: Vec<Option<Verdict>>,
+}
+
+/// What happened to the captures.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    /// What was counted over all captures.
+    pub(crate) counts: Counts,
+    /// Captures that ended with a fault.
+    pub(crate) faults: Vec<CaptureFault>,
+}
+
+impl Recipe {
+    /// The columns of the rows: the capture when there are several, identity, features, and label and family when
+    /// there are labels.
+    ///
+    /// # Errors
+    /// A feature set that does not exist, or options out of range.
+    pub(crate) fn schema(&self, named: bool, labelled: bool) -> Result<SchemaRef, LabError> {
+        let mut fields = Vec::new();
+        if named {
+            fields.push(batch::field(names::CAPTURE, DataType::Utf8, Role::Group, ""));
+        }
+        fields.extend(batch::fields_of(&*schema(&self.meter_spec(&Ctx::new(0, 1))?)?));
+        if labelled {
+            fields.push(batch::field(names::LABEL, DataType::Utf8, Role::Label, ""));
+            fields.push(batch::field(names::FAMILY, DataType::Utf8, Role::Family, ""));
+        }
+        let provenance = Provenance {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sets: self.sets.clone(),
+            flow: self.flow,
+            schema_digest: crate::tables::learn::schema_of(&Fields::from(fields.clone())).digest(),
+        };
+        Ok(batch::with_metadata(fields, provenance.to_metadata()))
+    }
+
+    /// Turns captures into rows. A capture that is damaged gives its rows before the fault, and the others go on;
+    /// only when not one can be opened is that an error.
+    ///
+    /// # Errors
+    /// The first capture's error when none can be opened, an error of `sink`, or [`LabError::Cancelled`].
+    pub(crate) fn run(
+        &self,
+        sources: &Sources,
+        mut labels: Option<&mut Labels>,
+        ctx: &Ctx,
+        sink: &mut dyn FnMut(Chunk) -> Result<(), LabError>,
+    ) -> Result<Outcome, LabError> {
+        let schema = self.schema(sources.named, labels.is_some())?;
+        let mut take = |rows: Rows, capture: &Arc<str>| -> Result<(), LabError> {
+            sink(chunk(rows, capture, sources.named, &schema, labels.as_deref_mut())?)
+        };
+        let spec = self.meter_spec(ctx)?;
+        let watch = Watch::new(ctx, sources.bytes());
+        let workers = ctx.threads.min(sources.captures.len()).min(MAX_SIDE_BY_SIDE);
+        let ended = if workers > 1 {
+            side_by_side(&sources.captures, &MeterSpec { threads: 1, ..spec }, workers, &watch, &mut take)?
+        } else {
+            one_by_one(&sources.captures, &spec, &watch, &mut take)?
+        };
+        conclude(&sources.captures, ended)
+    }
+
+    fn meter_spec(&self, ctx: &Ctx) -> Result<MeterSpec, LabError> {
+        let flow = FlowConfig {
+            idle_ns: nanoseconds("idle timeout", self.flow.idle_s)?,
+            active_ns: nanoseconds("active timeout", self.flow.active_s)?,
+            mem_bytes: ctx.mem_bytes / FLOW_SHARE,
+            seed: ctx.seed,
+            ..FlowConfig::default()
+        };
+        Ok(MeterSpec { sets: self.sets.clone(), flow, threads: ctx.threads, batch_rows: BATCH_ROWS })
+    }
+}
+
+/// The flow table of one capture may take an eighth of the memory budget, whatever the number of threads, so that
+/// evictions do not depend on it. No more captures are worked on at once than leave room for everything else.
+const FLOW_SHARE: u64 = 8;
+const MAX_SIDE_BY_SIDE: usize = 6;
+
+/// Batches of a capture that wait for those before it.
+const WAITING_BATCHES: usize = 2;
+
+fn nanoseconds(what: &'static str, seconds: f64) -> Result<i64, LabError> {
+    if seconds > 0.0 && seconds <= 1e9 {
+        return Ok((seconds * 1e9) as i64);
+    }
+    Err(LabError::Request {
+        what,
+        expected: "seconds above 0 and at most 1e9".to_owned(),
+        found: seconds.to_string(),
+        advice: "the default is good for most traffic".to_owned(),
+    })
+}
+
+/// How one capture ended: what was counted, or why it could not be opened.
+type Ended = Result<MeterReport, NetError>;
+
+type Take<'a> = &'a mut dyn FnMut(Rows, &Arc<str>) -> Result<(), LabError>;
+
+fn one_by_one(captures: &[Source], spec: &MeterSpec, watch: &Watch<'_>, take: Take<'_>) -> Result<Vec<Ended>, LabError> {
+    let mut ended = Vec::new();
+    for source in captures {
+        let name: Arc<str> = source.name.as_str().into();
+        let mut failed = None;
+        let report = run_one(source, spec, watch, &mut |rows| {
+            take(rows, &name).map_err(|error| {
+                failed = Some(error);
+                NetError::Sink("the rows could not be taken".into())
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        ended.push(uncancelled(report)?);
+    }
+    Ok(ended)
+}
+
+/// What a worker sends of the capture it works on.
+enum Message {
+    Rows(Rows),
+    Ended(Box<Ended>),
+}
+
+/// Workers take captures in order; each capture has a short queue of batches, read in the same order. The worker of
+/// the capture being read never waits for another, so the others' full queues cannot stop the whole.
+fn side_by_side(
+    captures: &[Source],
+    spec: &MeterSpec,
+    workers: usize,
+    watch: &Watch<'_>,
+    take: Take<'_>,
+) -> Result<Vec<Ended>, LabError> {
+    let (senders, receivers): (Vec<_>, Vec<_>) = captures.iter().map(|_| sync_channel(WAITING_BATCHES)).unzip();
+    let senders: Vec<Mutex<Option<SyncSender<Message>>>> =
+        senders.into_iter().map(|sender| Mutex::new(Some(sender))).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| work(captures, spec, &senders, &next, watch));
+        }
+        let result = collect(captures, receivers, take);
+        if result.is_err() {
+            watch.stop.store(true, Ordering::Relaxed);
+        }
+        result
+    })
+}
+
+fn work(
+    captures: &[Source],
+    spec: &MeterSpec,
+    senders: &[Mutex<Option<SyncSender<Message>>>],
+    next: &AtomicUsize,
+    watch: &Watch<'_>,
+) {
+    loop {
+        let place = next.fetch_add(1, Ordering::Relaxed);
+        let Some(source) = captures.get(place) else { return };
+        let sender = senders[place].lock().ok().and_then(|mut sender| sender.take());
+        let Some(sender) = sender else { return };
+        let gone = |_| NetError::Sink("the rows are no longer wanted".into());
+        let ended = run_one(source, spec, watch, &mut |rows| sender.send(Message::Rows(rows)).map_err(gone));
+        // The receiver is gone only when the whole extraction has failed already.
+        let _ = sender.send(Message::Ended(Box::new(ended)));
+    }
+}
+
+fn collect(captures: &[Source], receivers: Vec<Receiver<Message>>, take: Take<'_>) -> Result<Vec<Ended>, LabError> {
+    let mut ended = Vec::new();
+    for (source, receiver) in captures.iter().zip(receivers) {
+        let name: Arc<str> = source.name.as_str().into();
+        loop {
+            match receiver.recv() {
+                Ok(Message::Rows(rows)) => take(rows, &name)?,
+                Ok(Message::Ended(report)) => {
+                    ended.push(uncancelled(*report)?);
+                    break;
+                }
+                Err(_) => return Err(LabError::Internal(format!("the worker of {} stopped", source.name))),
+            }
+        }
+    }
+    Ok(ended)
+}
+
+fn run_one(
+    source: &Source,
+    spec: &MeterSpec,
+    watch: &Watch<'_>,
+    sink: &mut dyn FnMut(Rows) -> Result<(), NetError>,
+) -> Ended {
+    let mut capture = source.open()?;
+    let mut told = 0;
+    let report = meter(&mut capture, spec, &mut |progress| watch.tell(&mut told, progress), sink);
+    watch.done(source.bytes.saturating_sub(told));
+    report
+}
+
+fn uncancelled(ended: Ended) -> Result<Ended, LabError> {
+    match ended {
+        Err(NetError::Cancelled { .. }) => Err(LabError::Cancelled),
+        Err(error @ (NetError::UnknownFeatureSet { .. } | NetError::DuplicateColumn { .. })) => Err(error.into()),
+        ended => Ok(ended),
+    }
+}
+
+/// Adds up how far all captures are.
+struct Watch<'a> {
+    ctx: &'a Ctx,
+    consumed: AtomicU64,
+    total: u64,
+    stop: AtomicBool,
+}
+
+impl<'a> Watch<'a> {
+    fn new(ctx: &'a Ctx, total: u64) -> Self {
+        Self { ctx, consumed: AtomicU64::new(0), total, stop: AtomicBool::new(false) }
+    }
+
+    fn tell(&self, told: &mut u64, progress: Progress) -> bool {
+        self.done(progress.consumed_bytes.saturating_sub(*told));
+        *told = progress.consumed_bytes;
+        self.ctx.check().is_ok() && !self.stop.load(Ordering::Relaxed)
+    }
+
+    fn done(&self, bytes: u64) {
+        let consumed = self.consumed.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.ctx.progress("reading captures", consumed, self.total);
+    }
+}
+
+fn chunk(
+    rows: Rows,
+    capture: &Arc<str>,
+    named: bool,
+    schema: &SchemaRef,
+    labels: Option<&mut Labels>,
+) -> Result<Chunk, LabError> {
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    if named {
+        columns.push(batch::repeated(capture, rows.len));
+    }
+    columns.extend(batch::arrays_of(rows)?);
+    let internal = |error: arrow::error::ArrowError| LabError::Internal(error.to_string());
+    let Some(labels) = labels else {
+        let rows = RecordBatch::try_new(Arc::clone(schema), columns).map_err(internal)?;
+        return Ok(Chunk { rows, capture: Arc::clone(capture), verdicts: Vec::new() });
+    };
+    let unlabelled = schema.project(&(0..columns.len()).collect::<Vec<_>>()).map_err(internal)?;
+    let rows = RecordBatch::try_new(Arc::new(unlabelled), columns.clone()).map_err(internal)?;
+    let verdicts = labels.judge(&rows, capture)?;
+    columns.extend(labels::columns(&verdicts));
+    let rows = RecordBatch::try_new(Arc::clone(schema), columns).map_err(internal)?;
+    Ok(Chunk { rows, capture: Arc::clone(capture), verdicts })
+}
+
+fn conclude(captures: &[Source], ended: Vec<Ended>) -> Result<Outcome, LabError> {
+    let mut outcome = Outcome::default();
+    let mut unopened = 0;
+    let mut first_error = None;
+    for (source, ended) in captures.iter().zip(ended) {
+        match ended {
+            Ok(report) => outcome.add(source, report),
+            Err(error) => {
+                unopened += 1;
+                outcome.faults.push(CaptureFault { capture: source.name.clone(), packets: 0, error: error.to_string() });
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    match first_error {
+        Some(error) if unopened == captures.len() => Err(error.into()),
+        _ => Ok(outcome),
+    }
+}
+
+impl Outcome {
+    fn add(&mut self, source: &Source, report: MeterReport) {
+        let counts = &mut self.counts;
+        counts.packets += report.packets;
+        counts.bytes += report.wire_bytes;
+        counts.packets_in_flows += report.packets_in_flows;
+        counts.flows += report.flows;
+        counts.packets_cut += report.truncated;
+        counts.packets_out_of_order += report.backward_times;
+        add_all(&mut counts.packets_without_flow, report.packets_without_flow);
+        add_all(&mut counts.flows_by_expiry, report.ended);
+        add_all(&mut counts.decode_faults, report.faults);
+        add_all(&mut counts.undecoded_links, report.undecoded_links);
+        if let Some(fault) = report.fault {
+            let capture = source.name.clone();
+            self.faults.push(CaptureFault { capture, packets: report.packets, error: fault.to_string() });
+        }
+    }
+}
+
+fn add_all(totals: &mut BTreeMap<String, u64>, parts: impl IntoIterator<Item = (impl Into<String>, u64)>) {
+    for (name, count) in parts {
+        if count > 0 {
+            *totals.entry(name.into()).or_default() += count;
+        }
+    }
 }

@@ -9,10 +9,14 @@
 //! and no learning or packet decoding of its own.
 
 pub mod extraction;
+pub mod labels;
 pub mod output;
+pub mod tables;
 pub mod tasks;
 
 mod error;
+mod plain;
+mod sources;
 
 pub use cormorant_learn::ctx::{Ctx, ProgressSink};
 pub use error::LabError;

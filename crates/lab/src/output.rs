@@ -1,5 +1,7 @@
 //! Where rows go and in which format: a file that appears whole or not at all, or standard output.
 
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -100,6 +102,140 @@ impl TryFrom<String> for Output {
     }
 }
 
+/// Bytes on their way to an [`Output`]. Dropped before [`Sink::commit`], it leaves nothing behind.
+pub(crate) enum Sink {
+    /// A new file beside the place it will take.
+    Staged {
+        /// The new file.
+        file: BufWriter<File>,
+        /// Its name until the end.
+        temporary: PathBuf,
+        /// The name it takes at the end.
+        target: PathBuf,
+    },
+    /// Standard output, or something that cannot be replaced by renaming (a device, a named pipe).
+    Direct(BufWriter<Box<dyn Write + Send>>),
+}
+
+impl Sink {
+    /// Opens the destination.
+    ///
+    /// # Errors
+    /// [`LabError::Write`] when the directory is missing or may not be written to.
+    pub(crate) fn open(output: &Output) -> Result<Self, LabError> {
+        match output {
+            Output::Stdout => Ok(Self::Direct(BufWriter::with_capacity(BUFFER_BYTES, Box::new(io::stdout())))),
+            Output::File(path, _) => Self::file(path),
+        }
+    }
+
+    /// Opens a file to be written whole.
+    ///
+    /// # Errors
+    /// As [`Sink::open`].
+    pub(crate) fn file(path: &Path) -> Result<Self, LabError> {
+        let refused = |source| write_error(path, source);
+        // A symbolic link is followed, so that the file it points to is replaced and not the link.
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        match fs::metadata(&target) {
+            Ok(found) if found.is_dir() => return Err(refused(io::ErrorKind::IsADirectory.into())),
+            Ok(found) if !found.is_file() => {
+                let file = OpenOptions::new().write(true).open(&target).map_err(refused)?;
+                return Ok(Self::Direct(BufWriter::with_capacity(BUFFER_BYTES, Box::new(file))));
+            }
+            _ => {}
+        }
+        let (temporary, file) = create_beside(&target).map_err(refused)?;
+        Ok(Self::Staged { file: BufWriter::with_capacity(BUFFER_BYTES, file), temporary, target })
+    }
+
+    /// Makes what was written durable and gives it its name; returns how many bytes the file has (0 for a stream).
+    ///
+    /// # Errors
+    /// What the operating system said; the old file is untouched.
+    pub(crate) fn commit(&mut self) -> io::Result<u64> {
+        match self {
+            Self::Direct(stream) => stream.flush().map(|()| 0),
+            Self::Staged { file, temporary, target } => {
+                file.flush()?;
+                file.get_ref().sync_all()?;
+                let bytes = file.get_ref().metadata()?.len();
+                fs::rename(&*temporary, &*target)?;
+                sync_directory(target)?;
+                Ok(bytes)
+            }
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Staged { file, .. } => file.write(bytes),
+            Self::Direct(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Staged { file, .. } => file.flush(),
+            Self::Direct(stream) => stream.flush(),
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if let Self::Staged { temporary, .. } = self {
+            // After a commit the name is gone and this does nothing.
+            let _ = fs::remove_file(temporary);
+        }
+    }
+}
+
+/// Writes a whole file, or leaves things as they were.
+///
+/// # Errors
+/// [`LabError::Write`].
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), LabError> {
+    let mut sink = Sink::file(path)?;
+    sink.write_all(bytes).and_then(|()| sink.commit()).map_err(|source| write_error(path, source))?;
+    Ok(())
+}
+
+/// What the operating system said about an output, with what to do about it.
+pub(crate) fn write_error(path: &Path, source: io::Error) -> LabError {
+    let advice = match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "create the directory first",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "choose a directory you may write to",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space or choose another disk",
+        io::ErrorKind::IsADirectory => "name a file, not a directory",
+        _ => "check the disk and try again",
+    };
+    LabError::Write { path: path.display().to_string(), source, advice }
+}
+
+fn create_beside(target: &Path) -> io::Result<(PathBuf, File)> {
+    let name = target.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_string_lossy();
+    for attempt in 0..100 {
+        let temporary = target.with_file_name(format!(".{name}.{}-{attempt}.part", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            Ok(file) => return Ok((temporary, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// A rename is durable once the directory that holds the name is.
+fn sync_directory(target: &Path) -> io::Result<()> {
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}
+
+const BUFFER_BYTES: usize = 256 << 10;
+
 fn unknown_format(text: &str) -> LabError {
     LabError::Request {
         what: "output",
@@ -107,5 +243,65 @@ fn unknown_format(text: &str) -> LabError {
             .to_owned(),
         found: format!("`{text}`"),
         advice: "the extension chooses the format".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extension_chooses_the_format() {
+        for (text, format) in [("a.parquet", Format::Parquet), ("b/c.CSV", Format::Csv), ("d.jsonl", Format::Ndjson)] {
+            assert_eq!(Output::parse(text).unwrap().format(), format);
+        }
+        assert_eq!(Output::parse("-").unwrap(), Output::Stdout);
+        let message = Output::parse("rows.xlsx").unwrap_err().to_string();
+        assert!(message.contains(".parquet") && message.contains("`rows.xlsx`"), "{message}");
+    }
+
+    #[test]
+    fn an_output_that_is_not_committed_leaves_nothing_and_the_old_file_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.csv");
+        fs::write(&path, "old").unwrap();
+        let mut sink = Sink::file(&path).unwrap();
+        sink.write_all(b"half").unwrap();
+        drop(sink);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_committed_output_replaces_the_old_file_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.csv");
+        fs::write(&path, "old").unwrap();
+        let link = folder.path().join("link.csv");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        write_whole(&link, b"new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_missing_directory_is_named_with_what_to_do() {
+        let message = Sink::file(Path::new("/no/such/place/rows.csv")).err().unwrap().to_string();
+        assert!(message.contains("/no/such/place/rows.csv") && message.contains("create the directory first"), "{message}");
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        write_whole(Path::new("/dev/null"), b"gone").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_full_disk_says_so() {
+        let Ok(mut sink) = Sink::file(Path::new("/dev/full")) else { return };
+        let error = sink.write_all(b"row").and_then(|()| sink.commit()).unwrap_err();
+        let message = write_error(Path::new("rows.csv"), error).to_string();
+        assert!(message.contains("free some space"), "{message}");
     }
 }

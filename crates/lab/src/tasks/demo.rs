@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::hunt::{Alert, DecoyGrade, FamilyGrade};
 use super::train::{Importance, ModelCard};
-use crate::extraction::{Counts, LabelCounts};
+use crate::extraction::Counts;
+use crate::labels::LabelCounts;
 
 /// The bundled traffic, as bytes.
 #[derive(Clone)]

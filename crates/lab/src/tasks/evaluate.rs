@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::extraction::{CaptureFault, LabelCounts};
+use crate::extraction::CaptureFault;
+use crate::labels::LabelCounts;
 
 /// Which model, on which rows.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,8 +4,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::extraction::{CaptureFault, Counts, FlowOptions, LabelCounts};
+use crate::extraction::{CaptureFault, Counts, FlowOptions, Recipe};
+use crate::labels::{LabelCounts, Labels};
 use crate::output::{Format, Output};
+use crate::sources::Sources;
+use crate::tables::learn::schema_of;
+use crate::tables::write::TableWriter;
+use crate::{Ctx, LabError};
 
 /// What to extract, and where to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,4 +61,47 @@ pub struct Report {
     pub faults: Vec<CaptureFault>,
     /// What else is worth knowing, in sentences.
     pub notes: Vec<String>,
+}
+
+/// Turns captures into a table.
+///
+/// # Errors
+/// [`LabError`] when no capture can be opened, the labels are wrong, or the table cannot be written; then nothing is.
+pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
+    let sources = Sources::find(&spec.captures)?;
+    let mut labels = labels_of(spec)?;
+    let recipe = Recipe { sets: spec.sets.clone(), flow: spec.flow };
+    let schema = recipe.schema(sources.named, labels.is_some())?;
+    let mut writer = TableWriter::create(&spec.output, &schema)?;
+    let outcome = recipe.run(&sources, labels.as_mut(), ctx, &mut |chunk| writer.write(&chunk.rows))?;
+    let features = schema_of(schema.fields());
+    let rows = writer.finish()?;
+    Ok(Report {
+        output: String::from(spec.output.clone()),
+        format: spec.output.format(),
+        rows,
+        columns: schema.fields().len() as u64,
+        features: features.features.len() as u64,
+        schema_digest: features.digest(),
+        sets: spec.sets.clone(),
+        captures: sources.captures.len() as u64,
+        counts: outcome.counts,
+        labels: labels.map(|labels| labels.counts()),
+        faults: outcome.faults,
+        notes: sources.notes,
+    })
+}
+
+fn labels_of(spec: &Spec) -> Result<Option<Labels>, LabError> {
+    match (&spec.labels, &spec.label) {
+        (Some(_), Some(label)) => Err(LabError::Request {
+            what: "labels",
+            expected: "a label file or one label for all rows".to_owned(),
+            found: format!("both, the second being `{label}`"),
+            advice: "leave one of them out".to_owned(),
+        }),
+        (Some(path), None) => Labels::read(path).map(Some),
+        (None, Some(label)) => Labels::everything(label).map(Some),
+        (None, None) => Ok(None),
+    }
 }

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::extract;
 pub use super::extract::Report;
 use crate::extraction::FlowOptions;
 use crate::output::Output;
+use crate::{Ctx, LabError};
 
 /// Which flows, and where to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,4 +21,20 @@ pub struct Spec {
     pub flow: FlowOptions,
     /// Where the rows go.
     pub output: Output,
+}
+
+/// Turns captures into a table of flows.
+///
+/// # Errors
+/// As [`extract::run`].
+pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
+    let spec = extract::Spec {
+        captures: spec.captures.clone(),
+        sets: Vec::new(),
+        labels: None,
+        label: None,
+        flow: spec.flow,
+        output: spec.output.clone(),
+    };
+    extract::run(&spec, ctx)
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::extraction::{CaptureFault, Counts, LabelCounts};
+use crate::extraction::{CaptureFault, Counts};
+use crate::labels::LabelCounts;
 
 /// Which traffic, with which model.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::extraction::{CaptureFault, FlowOptions, LabelCounts};
+use crate::extraction::{CaptureFault, FlowOptions};
+use crate::labels::LabelCounts;
 
 /// What to learn, from what, and where to.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,0 +1,238 @@
+//! Finds inputs: capture files, directories of them, standard input, bytes in memory; and tells captures from tables.
+
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cormorant_net::NetError;
+use cormorant_net::capture::Capture;
+
+use crate::LabError;
+use crate::plain::plain;
+use crate::tables::read::cannot_read;
+
+/// Captures in the order their rows will have.
+#[derive(Clone, Debug)]
+pub(crate) struct Sources {
+    /// Each capture.
+    pub(crate) captures: Vec<Source>,
+    /// Whether rows say which capture they are from: unless there is only one.
+    pub(crate) named: bool,
+    /// What else is worth knowing, in sentences.
+    pub(crate) notes: Vec<String>,
+}
+
+/// One capture.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// What its rows call it: the path as given, or relative to the one directory that was given.
+    pub(crate) name: String,
+    place: Place,
+    /// Its size as stored, 0 when not known.
+    pub(crate) bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    File(PathBuf),
+    Stdin,
+    Memory(Arc<[u8]>),
+}
+
+impl Sources {
+    /// The captures these paths name. A directory stands for all captures below it, sorted by path.
+    ///
+    /// # Errors
+    /// [`LabError::Read`] for a path that cannot be read, [`LabError::Request`] when there is no capture at all.
+    pub(crate) fn find(paths: &[PathBuf]) -> Result<Self, LabError> {
+        let mut sources = Self { captures: Vec::new(), named: paths.len() > 1, notes: Vec::new() };
+        for path in paths {
+            if path.is_dir() {
+                sources.named = true;
+                sources.add_directory(path, paths.len() == 1)?;
+            } else {
+                sources.captures.push(Source::file(path)?);
+            }
+        }
+        if sources.captures.is_empty() {
+            return Err(no_capture(paths));
+        }
+        Ok(sources)
+    }
+
+    /// One capture in memory.
+    pub(crate) fn memory(name: &str, bytes: Arc<[u8]>) -> Self {
+        let length = bytes.len() as u64;
+        let source = Source { name: name.to_owned(), place: Place::Memory(bytes), bytes: length };
+        Self { captures: vec![source], named: false, notes: Vec::new() }
+    }
+
+    /// Bytes of all captures as stored; 0 when that of any is not known.
+    pub(crate) fn bytes(&self) -> u64 {
+        if self.captures.iter().any(|source| source.bytes == 0) {
+            return 0;
+        }
+        self.captures.iter().map(|source| source.bytes).sum()
+    }
+
+    fn add_directory(&mut self, root: &Path, relative: bool) -> Result<(), LabError> {
+        let mut files = Vec::new();
+        collect_files(root, &mut files)?;
+        files.sort();
+        let mut others = 0u64;
+        for file in files {
+            if !is_capture(&file)? {
+                others += 1;
+                continue;
+            }
+            let shown = if relative { file.strip_prefix(root).unwrap_or(&file) } else { &file };
+            let name = plain(&shown.to_string_lossy()).into_owned();
+            self.captures.push(Source { name, ..Source::file(&file)? });
+        }
+        if others > 0 {
+            self.notes.push(format!("{}: {others} files that are no captures were skipped", root.display()));
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    fn file(path: &Path) -> Result<Self, LabError> {
+        if path == Path::new("-") {
+            return Ok(Self { name: "-".to_owned(), place: Place::Stdin, bytes: 0 });
+        }
+        let bytes = fs::metadata(path).map_err(|source| cannot_read(path, source))?.len();
+        let name = plain(&path.to_string_lossy()).into_owned();
+        Ok(Self { name, place: Place::File(path.to_owned()), bytes })
+    }
+
+    /// Starts reading it.
+    ///
+    /// # Errors
+    /// What the net crate says of a file that is no capture.
+    pub(crate) fn open(&self) -> Result<Capture, NetError> {
+        match &self.place {
+            Place::File(path) => Capture::open(path),
+            Place::Stdin => Capture::from_reader("standard input", Box::new(io::stdin())),
+            Place::Memory(bytes) => Capture::from_reader(&self.name, Box::new(Cursor::new(Arc::clone(bytes)))),
+        }
+    }
+}
+
+/// What inputs of a task that takes both are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InputKind {
+    /// Captures, directories of captures, or standard input.
+    Captures,
+    /// Table files.
+    Tables,
+}
+
+/// Whether these are captures or tables, by their first bytes.
+///
+/// # Errors
+/// [`LabError::Read`], or [`LabError::Request`] when they are some of each or nothing.
+pub(crate) fn input_kind(paths: &[PathBuf]) -> Result<InputKind, LabError> {
+    let mut kinds = Vec::new();
+    for path in paths {
+        let capture = path == Path::new("-") || path.is_dir() || is_capture(path)?;
+        kinds.push(if capture { InputKind::Captures } else { InputKind::Tables });
+    }
+    match kinds.first() {
+        Some(&kind) if kinds.iter().all(|other| *other == kind) => Ok(kind),
+        Some(_) => Err(LabError::Request {
+            what: "input",
+            expected: "captures only, or tables only".to_owned(),
+            found: "some of each".to_owned(),
+            advice: "extract the captures first".to_owned(),
+        }),
+        None => Err(no_capture(paths)),
+    }
+}
+
+/// Whether a file starts as a capture does. Compressed files are looked into.
+fn is_capture(path: &Path) -> Result<bool, LabError> {
+    let mut start = [0u8; 4];
+    let file = File::open(path).map_err(|source| cannot_read(path, source))?;
+    let mut taken = Vec::new();
+    file.take(4).read_to_end(&mut taken).map_err(|source| cannot_read(path, source))?;
+    start[..taken.len()].copy_from_slice(&taken);
+    Ok(match start {
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] => Capture::open(path).is_ok(),
+        _ => CAPTURE_STARTS.contains(&start),
+    })
+}
+
+fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), LabError> {
+    let entries = fs::read_dir(folder).map_err(|source| cannot_read(folder, source))?;
+    for entry in entries {
+        let entry = entry.map_err(|source| cannot_read(folder, source))?;
+        let kind = entry.file_type().map_err(|source| cannot_read(&entry.path(), source))?;
+        if kind.is_dir() {
+            collect_files(&entry.path(), files)?;
+        } else if kind.is_file() || (kind.is_symlink() && entry.path().is_file()) {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn no_capture(paths: &[PathBuf]) -> LabError {
+    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    LabError::Request {
+        what: "input",
+        expected: "a pcap or pcapng file, plain or compressed, or a directory that holds some".to_owned(),
+        found: if shown.is_empty() { "nothing".to_owned() } else { format!("none in {}", shown.join(", ")) },
+        advice: "check the path".to_owned(),
+    }
+}
+
+/// pcap with µs and ns in both byte orders, and pcapng.
+const CAPTURE_STARTS: [[u8; 4]; 5] = [
+    [0xd4, 0xc3, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0xc3, 0xd4],
+    [0x4d, 0x3c, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0x3c, 0x4d],
+    [0x0a, 0x0d, 0x0d, 0x0a],
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PCAP: [u8; 24] = [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 1, 0, 0, 0];
+
+    #[test]
+    fn a_directory_stands_for_the_captures_below_it_sorted() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("b")).unwrap();
+        for name in ["z.pcap", "b/y.pcap", "a.cap"] {
+            fs::write(folder.path().join(name), PCAP).unwrap();
+        }
+        fs::write(folder.path().join("readme.txt"), "no capture").unwrap();
+        let sources = Sources::find(&[folder.path().to_owned()]).unwrap();
+        let names: Vec<_> = sources.captures.iter().map(|source| source.name.as_str()).collect();
+        assert_eq!(names, ["a.cap", "b/y.pcap", "z.pcap"]);
+        assert!(sources.named && sources.notes[0].contains("1 files that are no captures"));
+        assert_eq!(sources.bytes(), 72);
+    }
+
+    #[test]
+    fn one_file_needs_no_name_and_control_characters_do_not_get_into_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a\x1b[2J.pcap");
+        fs::write(&path, PCAP).unwrap();
+        let sources = Sources::find(std::slice::from_ref(&path)).unwrap();
+        assert!(!sources.named && sources.captures[0].name.ends_with("a\\x1b[2J.pcap"));
+        assert_eq!(input_kind(&[path]).unwrap(), InputKind::Captures);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let message = Sources::find(&["/no/such.pcap".into()]).unwrap_err().to_string();
+        assert!(message.contains("/no/such.pcap"), "{message}");
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Sources::find(&[folder.path().to_owned()]).unwrap_err().to_string().contains("none in"));
+    }
+}
