@@ -30,7 +30,7 @@ pub(super) const CRITERION: ParamSpec = ParamSpec {
 pub(super) const MAX_DEPTH: ParamSpec = ParamSpec {
     name: "max_depth",
     kind: ParamKind::Int { min: 1, max: DEPTH_MAX as i64 },
-    default: "4096",
+    default: "1024",
     doc: "Most splits between root and leaf; the default never binds in practice.",
 };
 

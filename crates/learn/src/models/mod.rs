@@ -1,13 +1,15 @@
 //! The learning algorithms: one file each, one line in [`MODELS`].
 
 mod decision_tree;
+mod isolation_forest;
+mod logistic;
 mod random_forest;
 
 use crate::LearnError;
 use crate::estimator::ModelSpec;
 
 /// Every model the program has.
-pub static MODELS: &[&ModelSpec] = &[&decision_tree::SPEC, &random_forest::SPEC];
+pub static MODELS: &[&ModelSpec] = &[&logistic::SPEC, &decision_tree::SPEC, &random_forest::SPEC, &isolation_forest::SPEC];
 
 /// The model of this name.
 ///

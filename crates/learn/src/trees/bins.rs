@@ -7,7 +7,6 @@
 use rayon::prelude::*;
 
 use super::draw::below;
-use crate::LearnError;
 use crate::matrix::Matrix;
 use crate::rng;
 

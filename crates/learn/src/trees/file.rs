@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bins::{BINS_MAX, Cuts};
-use super::forest::{DEPTH_MAX, Forest, Node};
+use super::forest::{DEPTH_MAX, Forest, Node, Parts};
 use super::COLUMNS_MAX;
 use crate::LearnError;
 
@@ -64,7 +64,7 @@ impl Forest {
             check_tree(&nodes, root as usize..root as usize + size as usize, &cuts, leaves)?;
         }
         let (outputs, leaves, importances) = (file.outputs, file.leaves, file.importances);
-        Ok(Self { cuts, outputs, nodes, covers, roots, leaves, importances })
+        Ok(Self::new(Parts { cuts, outputs, nodes, covers, roots, leaves, importances }))
     }
 }
 

@@ -6,19 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::bins::{Bins, Cuts, MISSING};
+use super::bins::{Bins, Cuts};
 use super::draw::bootstrap;
 use super::grow::{Grown, Growth, grow, shifted};
+use super::shap::{Explained, Step, explain, path_columns};
 use super::tally::{Classes, Criterion, Item, Pair, Weighted};
 use super::{check_labelled, with_threads};
 use crate::LearnError;
 use crate::ctx::Ctx;
-use crate::estimator::{Model, Train};
+use crate::estimator::{Contributions, Model, Train};
 use crate::matrix::Matrix;
 use crate::rng;
 
 /// Deepest tree: far beyond what data ask for, and a bound on what a walk or an explanation can cost.
-pub(crate) const DEPTH_MAX: usize = 4096;
+pub(crate) const DEPTH_MAX: usize = 1024;
 
 /// A split or a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,9 +90,31 @@ pub(crate) struct Forest {
     pub(super) leaves: Vec<f64>,
     /// Share of each column in the decrease of impurity.
     pub(super) importances: Vec<f64>,
+    /// Most different columns on one path.
+    path_columns: usize,
+}
+
+/// The parts of a forest that are kept in a file.
+pub(super) struct Parts {
+    pub(super) cuts: Cuts,
+    pub(super) outputs: usize,
+    pub(super) nodes: Vec<Node>,
+    pub(super) covers: Vec<f32>,
+    pub(super) roots: Vec<u32>,
+    pub(super) leaves: Vec<f64>,
+    pub(super) importances: Vec<f64>,
 }
 
 impl Forest {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { cuts, outputs, nodes, covers, roots, leaves, importances } = parts;
+        let path_columns = path_columns(&roots, cuts.columns(), |place| {
+            let node = nodes[place as usize];
+            (!node.is_leaf()).then_some((usize::from(node.column), node.target))
+        });
+        Self { cuts, outputs, nodes, covers, roots, leaves, importances, path_columns }
+    }
+
     /// The shares of a leaf.
     #[inline]
     pub(super) fn leaf(&self, number: u32) -> &[f64] {
@@ -116,6 +139,10 @@ impl Model for Forest {
         self.score_blocks(x, ctx.threads)
     }
 
+    fn contributions(&self, row: &[f64], output: usize) -> Option<Contributions> {
+        (output < self.outputs).then(|| explain(&Output { forest: self, output }, &self.roots, row, self.path_columns))
+    }
+
     /// Mean decrease of impurity (Breiman 2001).
     fn importances(&self) -> Option<Vec<f64>> {
         Some(self.importances.clone())
@@ -123,6 +150,26 @@ impl Model for Forest {
 
     fn save(&self) -> Result<Vec<u8>, LearnError> {
         self.to_bytes()
+    }
+}
+
+/// One class of a forest, to be explained.
+struct Output<'a> {
+    forest: &'a Forest,
+    output: usize,
+}
+
+impl Explained for Output<'_> {
+    fn step(&self, place: u32, row: &[f64]) -> Step {
+        let forest = self.forest;
+        let node = forest.nodes[place as usize];
+        if node.is_leaf() {
+            return Step::Leaf(forest.leaf(node.target)[self.output]);
+        }
+        let column = usize::from(node.column);
+        let [left, right] = [0, 1].map(|side| f64::from(forest.covers[node.target as usize + side]));
+        let goes_right = node.goes_right(&forest.cuts, row[column]);
+        Step::Split { column, left: node.target, left_share: left / (left + right), goes_right }
     }
 }
 
@@ -233,7 +280,7 @@ fn assemble(cuts: Cuts, outputs: usize, trees: Vec<Grown>) -> Result<Forest, Lea
         }));
         covers.extend(tree.covers.iter().map(|cover| cover.clamp(f32::MIN_POSITIVE, f32::MAX)));
     }
-    Ok(Forest { cuts, outputs, nodes, covers, roots, leaves: leaves.values, importances })
+    Ok(Forest::new(Parts { cuts, outputs, nodes, covers, roots, leaves: leaves.values, importances }))
 }
 
 /// The distinct leaves of a forest; most leaves of a forest grown to purity are one of a few.

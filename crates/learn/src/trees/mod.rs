@@ -13,6 +13,7 @@ mod draw;
 mod file;
 mod forest;
 mod grow;
+mod isolation;
 mod score;
 mod shap;
 mod tally;
@@ -20,9 +21,9 @@ mod tally;
 use crate::LearnError;
 use crate::estimator::Train;
 
-pub(crate) use bins::Bins;
 pub(crate) use forest::{DEPTH_MAX, Forest, ForestFit};
 pub(crate) use grow::Growth;
+pub(crate) use isolation::{IsolationFit, IsolationForest};
 pub(crate) use tally::Criterion;
 
 /// Most columns a forest can have: a node names its column in 16 bits.
@@ -76,6 +77,12 @@ fn check_values(data: &Train<'_>, missing: bool) -> Result<(), LearnError> {
 
 fn refuse<T>(message: String) -> Result<T, LearnError> {
     Err(LearnError::Data(message))
+}
+
+/// Threads worth starting to score `rows`.
+fn threads_for(rows: usize, threads: usize) -> usize {
+    const ROWS_PER_THREAD_MIN: usize = 1024;
+    threads.min(rows / ROWS_PER_THREAD_MIN).max(1)
 }
 
 /// Runs `work` where rayon has `threads` threads (or as many as the system gives).

@@ -6,14 +6,11 @@
 use rayon::prelude::*;
 
 use super::forest::{Forest, Node};
-use super::with_threads;
+use super::{threads_for, with_threads};
 use crate::matrix::Matrix;
 
 /// Rows of a block.
 const LANES: usize = 128;
-
-/// Fewest rows worth a thread.
-const ROWS_PER_THREAD_MIN: usize = 1024;
 
 impl Forest {
     /// Mean of the leaves a row falls into.
@@ -35,8 +32,7 @@ impl Forest {
         let mut out = Matrix::zeros(x.rows(), self.outputs);
         let used = self.used_columns();
         let lines = out.values_mut();
-        let threads = threads.min(x.rows() / ROWS_PER_THREAD_MIN).max(1);
-        with_threads(threads, || {
+        with_threads(threads_for(x.rows(), threads), || {
             lines.par_chunks_mut(LANES * self.outputs).enumerate().for_each_init(
                 || Block::new(self.cuts.columns()),
                 |block, (index, lines)| block.score(self, &used, x, index * LANES, lines),
