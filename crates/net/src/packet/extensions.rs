@@ -11,15 +11,13 @@ pub(super) const AUTHENTICATION: u8 = 51;
 /// IANA number that says "nothing follows".
 pub(super) const NO_NEXT: u8 = 59;
 const DESTINATION: u8 = 60;
-const HOST_IDENTITY: u8 = 139;
-const SHIM6: u8 = 140;
 /// Extension headers followed in one packet; RFC 8200 section 4.1 recommends at most seven.
 const MAX_EXTENSIONS: usize = 16;
 
 /// Whether an IANA number names a header to walk over.
 #[inline]
 pub(super) fn is_extension(protocol: u8) -> bool {
-    matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | HOST_IDENTITY | SHIM6)
+    matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION)
 }
 
 /// Follows the chain from `ip.protocol` over `data`, which starts at the IP header: leaves the transport's
@@ -54,8 +52,8 @@ fn step(ip: &mut Ip, header: &[u8; 8]) {
         let offset = u16::from_be_bytes([offset_high, offset_low]);
         let id = u32::from_be_bytes(id);
         ip.fragment = match (offset & 0xfff8, offset & 1) {
-            (0, 0) => Fragment::None, // an atomic fragment (RFC 6946): the whole packet
-            (0, _) => Fragment::First { id, protocol: next },
+            (0, 1) if ip.fragment == Fragment::None => Fragment::First { id, protocol: next },
+            (0, _) => ip.fragment, // an atomic fragment (RFC 6946) is the whole packet; of two headers the outer counts
             _ => Fragment::Later { id, protocol: next },
         };
     }

@@ -2,5 +2,8 @@
 
 mod capture;
 mod corpus;
+mod differential;
+mod flows;
+mod mutated;
 mod shared;
 mod written;
