@@ -13,7 +13,9 @@ use cormorant_net::meter::{MeterSpec, meter};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [path, rest @ ..] = arguments.as_slice() else { return Err("usage: meter_speed CAPTURE [SETS] [THREADS]".into()) };
+    let [path, rest @ ..] = arguments.as_slice() else {
+        return Err("usage: meter_speed CAPTURE [SETS] [THREADS]".into());
+    };
     let sets = rest.first().map_or("flow", String::as_str);
     let spec = MeterSpec {
         sets: sets.split(',').filter(|set| !set.is_empty()).map(str::to_owned).collect(),

@@ -31,7 +31,11 @@ fn measure(path: &Path, stage: &str, work: fn(&Frame<'_>) -> u64) -> Result<(), 
         fastest = fastest.min(begin.elapsed().as_secs_f64());
     }
     let rate = packets as f64 / fastest / 1e6;
-    println!("{stage:12} {packets:9} packets {:8.1} ms {rate:6.1} M packets/s (checksum {sum:x}) {}", fastest * 1e3, path.display());
+    println!(
+        "{stage:12} {packets:9} packets {:8.1} ms {rate:6.1} M packets/s (checksum {sum:x}) {}",
+        fastest * 1e3,
+        path.display()
+    );
     Ok(())
 }
 

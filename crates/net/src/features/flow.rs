@@ -279,7 +279,7 @@ static COLUMNS: &[Column] = &[
     indicator!(
         "handshake",
         "1 when SYN, SYN-ACK and the ACK that completes them were seen in this order",
-        |f| { f.stats.handshake.complete_ns().is_some() }
+        |f| f.stats.handshake.complete_ns().is_some()
     ),
     real!(
         "syn_ack_s",

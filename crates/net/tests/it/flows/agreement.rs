@@ -1,0 +1,138 @@
+//! Every column of every row equals what the second implementation computes, in the same order.
+
+use std::path::Path;
+
+use cormorant_net::capture::Capture;
+use cormorant_net::features::Rows;
+use cormorant_net::flow::FlowConfig;
+use cormorant_net::meter::MeterSpec;
+use cormorant_net::packet::{self, FragmentPorts, Packet};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+
+use super::traffic::{frames, traffic};
+use super::{Cell, Row, meter_bytes, meter_capture, naive, pcap, rows};
+use crate::shared;
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// Short timeouts, so that little traffic meets all of them.
+fn short() -> FlowConfig {
+    FlowConfig {
+        idle_ns: 10 * SECOND_NS,
+        active_ns: 30 * SECOND_NS,
+        close_delay_ns: 2 * SECOND_NS,
+        half_open_ns: 5 * SECOND_NS,
+        ..FlowConfig::default()
+    }
+}
+
+fn both_sets(flow: FlowConfig) -> MeterSpec {
+    MeterSpec { sets: vec!["flow".into(), "splt".into()], flow, ..MeterSpec::default() }
+}
+
+/// Every frame's time, and its packet if it belongs to a flow.
+fn packets(mut capture: Capture) -> Vec<(i64, Option<Packet>)> {
+    let mut fragments = FragmentPorts::default();
+    let mut packets = Vec::new();
+    while let Ok(Some(frame)) = capture.next_frame() {
+        let mut packet = packet::decode(&frame).packet;
+        packet.iter_mut().for_each(|packet| fragments.resolve(packet));
+        packets.push((frame.ts_ns, packet));
+    }
+    packets
+}
+
+/// The first difference between both implementations.
+fn difference(ours: &[Row], naive: &[Row]) -> Option<String> {
+    for (at, (ours, naive)) in ours.iter().zip(naive).enumerate() {
+        // The identifiers are hashes with tests of their own; everything else is compared, in both directions.
+        let hashed = ["flow_id", "community_id"];
+        if let Some(name) =
+            ours.keys().find(|name| !naive.contains_key(*name) && !hashed.contains(&name.as_str()))
+        {
+            return Some(format!("column {name} has no second implementation"));
+        }
+        for (name, expected) in naive {
+            if !ours.get(name).is_some_and(|found| equal(found, expected)) {
+                return Some(format!(
+                    "row {at}, {name}: {:?}, expected {expected:?}\nin {ours:#?}",
+                    ours.get(name)
+                ));
+            }
+        }
+    }
+    (ours.len() != naive.len()).then(|| format!("{} rows, expected {}", ours.len(), naive.len()))
+}
+
+/// Integers and text exactly, floats to 1e-9 relative.
+fn equal(found: &Cell, expected: &Cell) -> bool {
+    match (found, expected) {
+        (Cell::Float(a), Cell::Float(b)) => {
+            a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()) + 1e-12
+        }
+        (a, b) => a == b,
+    }
+}
+
+fn check(file: &[u8], config: &FlowConfig) -> Option<String> {
+    let (batches, report) = meter_bytes(file, &both_sets(config.clone()));
+    let capture =
+        Capture::from_reader("test", Box::new(std::io::Cursor::new(file.to_vec()))).expect("a capture");
+    let packets = packets(capture);
+    assert_eq!(report.packets, packets.len() as u64);
+    difference(&rows(&batches), &naive::rows(&packets, config))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_traffic_gives_the_same_rows(made in traffic(150)) {
+        let file = pcap(&frames(&made));
+        let different = check(&file, &short());
+        prop_assert!(different.is_none(), "{}", different.unwrap_or_default());
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_gives_the_same_rows() {
+    let mut made = Vec::new();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let strategy = traffic(1500);
+    while made.len() < 3_000 {
+        made.extend(strategy.new_tree(&mut runner).expect("traffic").current());
+    }
+    for at in [700, 900, 2_000] {
+        made[at].wait_ns = if at == 900 { 7_200 * SECOND_NS } else { -3_600 * SECOND_NS };
+    }
+    assert_eq!(check(&pcap(&frames(&made)), &short()), None);
+}
+
+#[test]
+fn real_captures_give_the_same_rows() {
+    let Some(folder) = shared::folder("real_captures_give_the_same_rows") else { return };
+    // Every eighth of the small ones: the second implementation is quadratic.
+    let small = shared::captures(&folder).into_iter().filter(|listed| listed.packets <= 2_000);
+    let mut checked = 0;
+    for path in small.step_by(8).map(|listed| listed.path) {
+        let Ok(capture) = Capture::open(&path) else { continue };
+        let config = if checked % 2 == 0 { short() } else { FlowConfig::default() };
+        let (batches, report) = meter_capture(capture, &both_sets(config.clone()));
+        let packets = packets(Capture::open(&path).expect("it opened before"));
+        assert_eq!(report.packets, packets.len() as u64, "{}", path.display());
+        let different = difference(&rows(&batches), &naive::rows(&packets, &config));
+        assert_eq!(different, None, "{}", path.display());
+        assert_sums(&batches, &packets, &path);
+        checked += 1;
+    }
+    assert!(checked > 100, "only {checked} captures");
+}
+
+fn assert_sums(batches: &[Rows], packets: &[(i64, Option<Packet>)], path: &Path) {
+    let sum = |name: &str| rows(batches).iter().map(|row| super::integer(row, name)).sum::<i128>();
+    let in_flows: Vec<&Packet> = packets.iter().filter_map(|(_, packet)| packet.as_ref()).collect();
+    assert_eq!(sum("packets"), in_flows.len() as i128, "{}", path.display());
+    let bytes: i128 = in_flows.iter().map(|packet| i128::from(packet.ip_bytes)).sum();
+    assert_eq!(sum("bytes"), bytes, "{}", path.display());
+}
