@@ -3,6 +3,7 @@
 `actor.py WORLD SEED HOST FOLDER BEGIN SECONDS` inside the host's namespace; leaves HOST.rows.csv in FOLDER.
 Habits live in `acts/`, attacks in `attacks/`; each is a function of a `Self` and of its settings.
 """
+
 import subprocess
 import sys
 import threading
@@ -45,9 +46,13 @@ class Self:
         """4, or with some luck 6 where both ends can."""
         return 6 if host.v6 and self.host.v6 and self.rng.random() < 0.4 else 4
 
-    def site(self, sites: list = None) -> str:
-        """Any HTTPS site, or one of those given."""
-        return self.rng.choice(sites or sorted(self.world.sites))
+    def sites(self, *ports: int) -> list:
+        """The HTTPS sites of other hosts on one of these ports, 443 unless told."""
+        ports = ports or (443,)
+        own = self.host.sites
+        return [
+            site for site in sorted(self.world.sites) if site not in own and self.world.port(site) in ports
+        ]
 
     def others(self, service: str) -> list:
         return [host for host in self.world.with_service(service) if host.name != self.host.name]
@@ -58,8 +63,17 @@ class Self:
         target = "*" if protocol == "icmp" else str(port)
         return protocol, self.address(self.host, version), ports, self.address(host, version), target
 
-    def hold(self, protocol: str, host: Host, version: int, port, family: str, note: str = "",
-             label: str = "benign", patience_s: float = 4.0):
+    def hold(
+        self,
+        protocol: str,
+        host: Host,
+        version: int,
+        port,
+        family: str,
+        note: str = "",
+        label: str = "benign",
+        patience_s: float = 4.0,
+    ):
         """Hold a destination while a foreign tool talks to it."""
         return self.ledger.hold(self.who(protocol, host, version, port), (label, family, note), patience_s)
 
@@ -79,13 +93,33 @@ class Self:
                 left.extend(self.rng.sample(range(first, last + 1), last - first + 1))
             return left.pop()
 
-    def mark(self, protocol: str, block: str, destination: str, port, family: str, note: str = "",
-             label: str = "benign") -> None:
+    def mark(
+        self,
+        protocol: str,
+        block: str,
+        destination: str,
+        port,
+        family: str,
+        note: str = "",
+        label: str = "benign",
+    ) -> None:
         """Label all that this host's block sends to a destination, for the whole run."""
         first, last = self.block(block)
         source = self.host.v6 if ":" in destination else self.host.v4
-        self.ledger.add(Row(self.begin - LEAD_S, self.end + 90, protocol, source, f"{first}-{last}", destination,
-                            str(port), label, family, note))
+        self.ledger.add(
+            Row(
+                self.begin - LEAD_S,
+                self.end + 90,
+                protocol,
+                source,
+                f"{first}-{last}",
+                destination,
+                str(port),
+                label,
+                family,
+                note,
+            )
+        )
 
     def run(self, command: list, timeout_s: float = 60, **settings) -> subprocess.CompletedProcess:
         """Run a tool to its end; a tool that fails or hangs is part of life."""
@@ -120,13 +154,17 @@ def standing_rows(world: World, host: Host, ports: Ports, begin: float) -> list:
     resolver = world.with_service("dns")[0]
     whole = (begin - LEAD_S, begin + world.seconds + 90)
     kernel = f"{ports.kernel[0]}-{ports.kernel[1]}"
-    rows = [Row(*whole, protocol, host.v4, kernel, resolver.v4, "53", "benign", "dns", "") for protocol in ("udp", "tcp")]
+    rows = [
+        Row(*whole, protocol, host.v4, kernel, resolver.v4, "53", "benign", "dns", "")
+        for protocol in ("udp", "tcp")
+    ]
     return rows + [Row(*whole, "icmp", host.v4, "*", resolver.v4, "*", "benign", "icmp-error", "")]
 
 
 def main() -> None:
     from acts import HABITS
     from attacks import ATTACKS
+
     world = World(sys.argv[1], int(sys.argv[2]))
     host, folder, begin = world.hosts[sys.argv[3]], Path(sys.argv[4]), float(sys.argv[5])
     world.seconds = int(sys.argv[6])

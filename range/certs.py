@@ -1,11 +1,16 @@
 """Makes the private authority of a world and one certificate per HTTPS site, with openssl."""
+
 from pathlib import Path
 
 from fabric import sh
 from world import World
 
-KEYS = {"rsa2048": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "rsa4096": ["RSA", "-pkeyopt", "rsa_keygen_bits:4096"],
-        "ec256": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"], "ec384": ["EC", "-pkeyopt", "ec_paramgen_curve:P-384"]}
+KEYS = {
+    "rsa2048": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+    "rsa4096": ["RSA", "-pkeyopt", "rsa_keygen_bits:4096"],
+    "ec256": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    "ec384": ["EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+}
 DAYS = "90"
 
 
@@ -28,8 +33,11 @@ def issue(folder: Path, name: str, subject: str, kind: str, issuer: str, authori
     key, pem = str(folder / f"{name}.key"), str(folder / f"{name}.pem")
     sh("openssl", "genpkey", "-algorithm", *KEYS[kind], "-out", key)
     request = ["openssl", "req", "-new", "-x509", "-key", key, "-subj", subject, "-days", DAYS, "-out", pem]
-    extras = ["-addext", "basicConstraints=critical,CA:TRUE"] if authority else [
-        "-addext", f"subjectAltName=DNS:{name}", "-addext", "basicConstraints=critical,CA:FALSE"]
+    extras = (
+        ["-addext", "basicConstraints=critical,CA:TRUE"]
+        if authority
+        else ["-addext", f"subjectAltName=DNS:{name}", "-addext", "basicConstraints=critical,CA:FALSE"]
+    )
     if issuer:
         extras += ["-CA", str(folder / f"{issuer}.pem"), "-CAkey", str(folder / f"{issuer}.key")]
     sh(*request, *extras)

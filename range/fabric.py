@@ -3,6 +3,7 @@
 Only namespaces named `cr-<world>-*` and files under /etc/netns of the same names are touched.
 Nothing is connected to the machine's own network.
 """
+
 import ipaddress
 import json
 import os
@@ -15,9 +16,13 @@ from pathlib import Path
 from world import Host, Ports, World
 
 ROUTER = "router"
-SYSCTLS = {"net.ipv4.tcp_synack_retries": "2", "net.ipv4.tcp_no_metrics_save": "1",
-           "net.ipv6.conf.all.accept_ra": "0", "net.ipv6.conf.default.accept_ra": "0",
-           "net.ipv4.icmp_ratelimit": "0"}
+SYSCTLS = {
+    "net.ipv4.tcp_synack_retries": "2",
+    "net.ipv4.tcp_no_metrics_save": "1",
+    "net.ipv6.conf.all.accept_ra": "0",
+    "net.ipv6.conf.default.accept_ra": "0",
+    "net.ipv4.icmp_ratelimit": "0",
+}
 
 
 def sh(*command: str) -> str:
@@ -34,8 +39,17 @@ def inside(world: World, host: str, *command: str) -> list:
 
 
 def mac_of(world: World, host: Host) -> str:
+    return random_mac(world, host.name)
+
+
+def router_mac(world: World) -> str:
+    """The router has one address on all its links."""
+    return random_mac(world, ROUTER)
+
+
+def random_mac(world: World, name: str) -> str:
     """A locally administered address drawn from the seed."""
-    rng = world.rng("mac", host.name)
+    rng = world.rng("mac", name)
     return ":".join(f"{byte:02x}" for byte in (2, *(rng.randrange(256) for _ in range(5))))
 
 
@@ -51,26 +65,48 @@ def build(world: World, folder: Path) -> None:
         write_etc(world, host, folder)
         sh("ip", "netns", "add", world.namespace(host.name))
         connect(world, host)
-    plan = {"seed": f"{world.name}:{world.seed}:router", "links": [link_plan(world, h) for h in world.hosts.values()]}
+    plan = {
+        "seed": f"{world.name}:{world.seed}:router",
+        "links": [link_plan(world, h) for h in world.hosts.values()],
+    }
     (folder / "router.json").write_text(json.dumps(plan))
 
 
 def link_plan(world: World, host: Host) -> dict:
-    return {"device": device_of(world, host), "mac": mac_of(world, host), "addresses": host.addresses(),
-            "profile": world.links[host.link], "filtered": host.filtered, "ports": host.ports()}
+    return {
+        "device": device_of(world, host),
+        "mac": mac_of(world, host),
+        "addresses": host.addresses(),
+        "profile": world.links[host.link],
+        "filtered": host.filtered,
+        "ports": host.ports(),
+    }
 
 
 def connect(world: World, host: Host) -> None:
     """One veth pair between a host and the router, with addresses and routes on the host's end."""
     device, router = device_of(world, host), world.namespace(ROUTER)
-    sh("ip", "link", "add", device, "netns", router, "type", "veth",
-       "peer", "name", "eth0", "netns", world.namespace(host.name))
+    sh(
+        "ip",
+        "link",
+        "add",
+        device,
+        "netns",
+        router,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "eth0",
+        "netns",
+        world.namespace(host.name),
+    )
     for name, value in SYSCTLS.items():
         sh(*inside(world, host.name, "sysctl", "-qw", f"{name}={value}"))
     sh(*inside(world, ROUTER, "sysctl", "-qw", f"net.ipv6.conf.{device}.disable_ipv6=1"))
     offload = ["tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off"]
     sh(*inside(world, ROUTER, "ethtool", "-K", device, *offload))
-    sh(*inside(world, ROUTER, "ip", "link", "set", device, "up"))
+    sh(*inside(world, ROUTER, "ip", "link", "set", device, "address", router_mac(world), "up"))
     sh(*inside(world, host.name, "ethtool", "-K", "eth0", *offload))
     set_stack(world, host)
     set_addresses(world, host)
@@ -78,8 +114,12 @@ def connect(world: World, host: Host) -> None:
 
 def set_stack(world: World, host: Host) -> None:
     low, high = Ports(world, host).kernel
-    for setting in (f"net.ipv4.ip_local_port_range={low} {high}", f"net.ipv4.ip_default_ttl={host.ttl}",
-                    f"net.ipv6.conf.all.hop_limit={host.ttl}", f"net.ipv6.conf.eth0.hop_limit={host.ttl}"):
+    for setting in (
+        f"net.ipv4.ip_local_port_range={low} {high}",
+        f"net.ipv4.ip_default_ttl={host.ttl}",
+        f"net.ipv6.conf.all.hop_limit={host.ttl}",
+        f"net.ipv6.conf.eth0.hop_limit={host.ttl}",
+    ):
         sh(*inside(world, host.name, "sysctl", "-qw", setting))
 
 
@@ -90,7 +130,7 @@ def set_addresses(world: World, host: Host) -> None:
     commands += [f"addr add {address}/{network.prefixlen} dev eth0" for address in (host.v4, *host.extra_v4)]
     commands += [f"route add default via {network[1]}"]
     if host.v6:
-        commands += [f"-6 addr add {host.v6}/64 dev eth0 nodad", "-6 route add default via fe80::1 dev eth0"]
+        commands += [f"-6 addr add {host.v6}/128 dev eth0 nodad", "-6 route add default via fe80::1 dev eth0"]
     for command in commands:
         sh(*inside(world, host.name, "ip", *command.split()))
 
@@ -113,8 +153,11 @@ def write_account(world: World, etc: Path, home: Path) -> None:
     secret = sh("openssl", "passwd", "-6", password).strip()
     home.mkdir(parents=True)
     os.chown(home, 6001, 6001)
-    for name, line in (("passwd", f"{user}:x:6001:6001::{home}:/bin/sh"), ("shadow", f"{user}:{secret}:19000:0:99999:7:::"),
-                       ("group", f"{user}:x:6001:")):
+    for name, line in (
+        ("passwd", f"{user}:x:6001:6001::{home}:/bin/sh"),
+        ("shadow", f"{user}:{secret}:19000:0:99999:7:::"),
+        ("group", f"{user}:x:6001:"),
+    ):
         (etc / name).write_text(Path("/etc", name).read_text() + line + "\n")
         (etc / name).chmod(0o600 if name == "shadow" else 0o644)
 

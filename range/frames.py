@@ -2,6 +2,7 @@
 
 `flow_of` names the conversation a frame belongs to; the rest serves the router.
 """
+
 import ipaddress
 import struct
 from typing import NamedTuple, Optional
@@ -13,6 +14,7 @@ NAMES = {ICMP: "icmp", ICMP6: "icmp", TCP: "tcp", UDP: "udp"}
 
 class Flow(NamedTuple):
     """Protocol name, source address and port, destination address and port (text addresses)."""
+
     protocol: str
     source: str
     source_port: int
@@ -27,6 +29,7 @@ class Flow(NamedTuple):
 
 class Parsed(NamedTuple):
     """A flow, where its transport payload starts in the frame, and the payload's original length."""
+
     flow: Flow
     payload_at: int
     payload_bytes: int
@@ -84,7 +87,7 @@ def arp_reply(frame: bytes, mac: bytes) -> Optional[bytes]:
     if struct.unpack_from("!H", frame, 20)[0] != 1 or frame[28:32] == frame[38:42]:
         return None
     asker = frame[22:32]
-    return (frame[6:12] + mac + frame[12:20] + b"\x00\x02" + mac + frame[38:42] + asker)
+    return frame[6:12] + mac + frame[12:20] + b"\x00\x02" + mac + frame[38:42] + asker
 
 
 def neighbour_reply(frame: bytes, mac: bytes) -> Optional[bytes]:
@@ -106,6 +109,6 @@ def hop(frame: bytearray) -> bool:
         return frame[21] > 0
     frame[22] -= 1
     frame[24:26] = b"\x00\x00"
-    header = bytes(frame[14:14 + (frame[14] & 15) * 4])
+    header = bytes(frame[14 : 14 + (frame[14] & 15) * 4])
     struct.pack_into("!H", frame, 24, checksum(header))
     return frame[22] > 0

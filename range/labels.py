@@ -4,6 +4,7 @@ A row is a rule over time, protocol, addresses and ports. Two ways keep rows of 
 apart on one host: own source port blocks (our clients), or holding a destination (foreign tools, whose
 source ports the kernel picks) so that no other family talks to it until the last packet is through.
 """
+
 import contextlib
 import csv
 import threading
@@ -17,6 +18,7 @@ GRACE_S = 1.5
 @dataclass(frozen=True)
 class Row:
     """One rule; the fields are the columns of the label file."""
+
     start: float
     end: float
     protocol: str
@@ -65,7 +67,9 @@ class Ledger:
 
     def take(self, who: tuple, what: tuple, patience_s: float) -> None:
         with self.changed:
-            free = self.changed.wait_for(lambda: who not in self.held or self.held[who][0] == what, patience_s)
+            free = self.changed.wait_for(
+                lambda: who not in self.held or self.held[who][0] == what, patience_s
+            )
             if not free:
                 raise Busy
             self.held.setdefault(who, [what, 0])[1] += 1
@@ -100,4 +104,7 @@ def write(rows: list, path) -> None:
 def read(path) -> list:
     """Read a label file."""
     with open(path, newline="") as file:
-        return [Row(float(row["start"]), float(row["end"]), *list(row.values())[2:]) for row in csv.DictReader(file)]
+        return [
+            Row(float(row["start"]), float(row["end"]), *list(row.values())[2:])
+            for row in csv.DictReader(file)
+        ]

@@ -3,6 +3,7 @@
 The format is described in draft-ietf-opsawg-pcapng. Only three blocks are written: the section
 header, one interface description and enhanced packets; the reader skips every other block.
 """
+
 import struct
 from typing import BinaryIO, Iterator, NamedTuple
 
@@ -13,6 +14,7 @@ ETHERNET = 1
 
 class Record(NamedTuple):
     """One captured frame: time in microseconds since 1970, the bytes kept, the length it had."""
+
     time_us: int
     data: bytes
     original: int
@@ -41,8 +43,9 @@ class Writer:
 
     def write(self, record: Record) -> None:
         """Append one enhanced packet block."""
-        head = struct.pack("<IIIII", 0, record.time_us >> 32, record.time_us & 0xFFFFFFFF,
-                           len(record.data), record.original)
+        head = struct.pack(
+            "<IIIII", 0, record.time_us >> 32, record.time_us & 0xFFFFFFFF, len(record.data), record.original
+        )
         self.file.write(block(PACKET, head + record.data))
 
 
@@ -55,4 +58,4 @@ def read(file: BinaryIO) -> Iterator[Record]:
             raise ValueError(f"pcapng: block lengths differ before offset {file.tell()}")
         if kind == PACKET:
             _, high, low, kept, original = struct.unpack_from("<IIIII", body)
-            yield Record(high << 32 | low, body[20:20 + kept], original)
+            yield Record(high << 32 | low, body[20 : 20 + kept], original)

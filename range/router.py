@@ -7,6 +7,7 @@ socket. A frame is written to the capture when it has crossed its sender's link,
 router would see it: what is lost before is missing, what is lost after is seen and sent again.
 Run inside the router's namespace: `router.py PLAN.json OUT.pcapng`; ends on SIGTERM.
 """
+
 import heapq
 import ipaddress
 import json
@@ -77,8 +78,11 @@ class Router:
     def __init__(self, plan: dict, capture: pcapng.Writer):
         rng = random.Random(plan["seed"])
         self.links = [Link(spec, rng) for spec in plan["links"]]
-        self.routes = {ipaddress.ip_address(address).packed: link
-                       for spec, link in zip(plan["links"], self.links) for address in spec["addresses"]}
+        self.routes = {
+            ipaddress.ip_address(address).packed: link
+            for spec, link in zip(plan["links"], self.links)
+            for address in spec["addresses"]
+        }
         self.capture = capture
         self.under_way = []
         self.order = 0
@@ -156,6 +160,7 @@ def main() -> None:
 
         def stop(*_):
             router.running = False
+
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         router.run()

@@ -5,7 +5,9 @@
 WORLD.labels.csv in FOLDER. Ends by itself, at the latest two minutes after the acting time, and
 removes what it built also when it fails or is interrupted. `--clean` only removes leftovers.
 """
+
 import argparse
+import fcntl
 import os
 import shutil
 import signal
@@ -25,6 +27,7 @@ from world import World
 
 HERE = Path(__file__).parent
 GRACE_S = 120
+PROGRAMS = "chronyd curl dig dnsmasq ethtool ip mosquitto mosquitto_pub nc nginx openssl ping rsync ssh sshd wget".split()
 
 
 def main() -> int:
@@ -32,9 +35,22 @@ def main() -> int:
     if os.geteuid():
         print("range: must be root to make network namespaces; run it with sudo", file=sys.stderr)
         return 2
+    if absent := [program for program in PROGRAMS if not shutil.which(program)]:
+        print(
+            f"range: not found: {', '.join(absent)}; install the packages of range/packages.txt",
+            file=sys.stderr,
+        )
+        return 2
     world = World(options.world, options.seed)
     world.seconds = options.seconds or world.seconds
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    lock = open(f"/run/range-{world.name}.lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"range: world {world.name} is running already; wait for it or end it", file=sys.stderr)
+        return 2
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, lambda number, _: sys.exit(128 + number))
     fabric.remove(world)
     if options.clean:
         return 0
@@ -51,7 +67,9 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("world", help="name of a file in worlds/, without .toml")
-    parser.add_argument("--seed", type=int, default=1, help="drives everything that can be seeded (default 1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="drives everything that can be seeded (default 1)"
+    )
     parser.add_argument("--seconds", type=int, help="acting time instead of the world's own")
     parser.add_argument("--out", type=Path, default=Path("."), help="where to put the results (default here)")
     parser.add_argument("--clean", action="store_true", help="remove what an earlier run left, then stop")
@@ -65,13 +83,24 @@ def run(world: World, folder: Path, out: Path) -> int:
     prepare(world, folder)
     fabric.build(world, folder)
     capture = folder / "raw.pcapng"
-    router = subprocess.Popen(fabric.inside(world, fabric.ROUTER, sys.executable, str(HERE / "router.py"),
-                                            str(folder / "router.json"), str(capture)))
+    router = subprocess.Popen(
+        fabric.inside(
+            world,
+            fabric.ROUTER,
+            sys.executable,
+            str(HERE / "router.py"),
+            str(folder / "router.json"),
+            str(capture),
+        )
+    )
     services = Services(world, folder)
     services.start()
     time.sleep(LEAD_S - 6)
     if dead := services.dead():
-        say(world, f"did not start: {', '.join(dead)}; see the logs (--keep) and the packages in range/README.md")
+        say(
+            world,
+            f"did not start: {', '.join(dead)}; see the logs (--keep) and the packages in range/README.md",
+        )
         return 1
     begin = time.time() + 3
     failed = act(world, folder, begin)
@@ -84,7 +113,11 @@ def run(world: World, folder: Path, out: Path) -> int:
     rows = labels.merge(host_rows(world, folder) + world_rows(world, begin))
     labels.write(rows, out / f"{world.name}.labels.csv")
     shutil.copy(capture, out / f"{world.name}.raw.pcapng")
-    say(world, f"wrote {capture.stat().st_size} bytes and {len(rows)} rules to {out}; ended early: {services.dead() or 'nothing'}")
+    say(
+        world,
+        f"wrote {capture.stat().st_size} bytes and {len(rows)} rules to {out}; "
+        f"ended early: {services.dead() or 'nothing'}",
+    )
     return 0
 
 
@@ -102,8 +135,19 @@ def act(world: World, folder: Path, begin: float) -> list:
     actors = {}
     for host in world.clients():
         log = open(folder / f"{host.name}.actor.log", "wb")
-        command = [sys.executable, str(HERE / "actor.py"), world.name, str(world.seed), host.name, str(folder), f"{begin}", str(world.seconds)]
-        actors[host.name] = subprocess.Popen(fabric.inside(world, host.name, *command), stdout=log, stderr=log)
+        command = [
+            sys.executable,
+            str(HERE / "actor.py"),
+            world.name,
+            str(world.seed),
+            host.name,
+            str(folder),
+            f"{begin}",
+            str(world.seconds),
+        ]
+        actors[host.name] = subprocess.Popen(
+            fabric.inside(world, host.name, *command), stdout=log, stderr=log
+        )
     say(world, f"{len(actors)} hosts act for {world.seconds} s")
     deadline = begin + world.seconds + GRACE_S
     for actor in actors.values():
@@ -127,11 +171,22 @@ def world_rows(world: World, begin: float) -> list:
     """What nobody acts out: the resolver's own questions, multicast, and IPv6 neighbours."""
     whole = (begin - 60, begin + world.seconds + 180)
     resolver, upstream = world.with_service("dns")[0], world.with_service("tunnel")[0]
-    asks = [(upstream.v4, ("benign", "dns", "")), (upstream.extra_v4[0], ("malicious", "dns-tunnel", "resolver to the tunnel's far end"))]
-    rows = [Row(*whole, protocol, resolver.v4, "1024-65535", address, "53", *what)
-            for address, what in asks for protocol in ("udp", "tcp")]
-    rows += [Row(*whole, "icmp", resolver.v4, "*", address, "*", "benign", "icmp-error", "") for address, _ in asks]
-    return rows + [Row(*whole, "icmp", prefix, "*", "*", "*", "benign", "neighbours", "") for prefix in ("fe80::/10", "ff00::/8")]
+    asks = [
+        (upstream.v4, ("benign", "dns", "")),
+        (upstream.extra_v4[0], ("malicious", "dns-tunnel", "asked by the resolver")),
+    ]
+    rows = [
+        Row(*whole, protocol, resolver.v4, "1024-65535", address, "53", *what)
+        for address, what in asks
+        for protocol in ("udp", "tcp")
+    ]
+    rows += [
+        Row(*whole, "icmp", resolver.v4, "*", address, "*", "benign", "icmp-error", "") for address, _ in asks
+    ]
+    return rows + [
+        Row(*whole, "icmp", prefix, "*", "*", "*", "benign", "neighbours", "")
+        for prefix in ("fe80::/10", "ff00::/8")
+    ]
 
 
 def say(world: World, text: str) -> None:

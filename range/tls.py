@@ -3,11 +3,17 @@
 Pollers, beacons, backups and uploads all come through here or through curl, so that the client's
 stack does not tell them apart.
 """
+
 import socket
 import ssl
 
-AGENTS = ["python-requests/2.31.0", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0", "okhttp/4.12.0",
-          "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36", "agent/2.4"]
+AGENTS = [
+    "python-requests/2.31.0",
+    "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0",
+    "okhttp/4.12.0",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36",
+    "agent/2.4",
+]
 
 
 def address_of(me, site: str) -> tuple:
@@ -32,10 +38,14 @@ def connect(me, block: str, site: str, timeout_s: float = 30) -> ssl.SSLSocket:
 def connect_plain(me, block: str, site: str, port: int, timeout_s: float = 30) -> socket.socket:
     """A TCP connection to a site from the block's next source port."""
     version, address = address_of(me, site)
-    return socket.create_connection((address, port), timeout_s, (me.address(me.host, version), me.port(block)))
+    return socket.create_connection(
+        (address, port), timeout_s, (me.address(me.host, version), me.port(block))
+    )
 
 
-def mark_site(me, block: str, site: str, family: str, note: str = "", label: str = "benign", port: int = 443) -> None:
+def mark_site(
+    me, block: str, site: str, family: str, note: str = "", label: str = "benign", port: int = 443
+) -> None:
     """Label a block's flows to a site, over IPv4 and IPv6."""
     owner = me.world.owner(site)
     for address in [owner.v4] + ([owner.v6] if owner.v6 and me.host.v6 else []):
@@ -44,7 +54,12 @@ def mark_site(me, block: str, site: str, family: str, note: str = "", label: str
 
 def head(me, verb: str, path: str, site: str, extra: dict = None) -> bytes:
     """The head of an HTTP/1.1 request."""
-    lines = [f"{verb} {path} HTTP/1.1", f"Host: {site}", f"User-Agent: {me.rng.choice(AGENTS)}", "Accept: */*"]
+    lines = [
+        f"{verb} {path} HTTP/1.1",
+        f"Host: {site}",
+        f"User-Agent: {me.rng.choice(AGENTS)}",
+        "Accept: */*",
+    ]
     lines += [f"{name}: {value}" for name, value in (extra or {}).items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 

@@ -3,8 +3,10 @@
 
 `verify.py CAPTURE.pcapng LABELS.csv` prints flows, packets, bytes and durations per family, then what is
 wrong, and exits 1 if anything is. A flow here is a 5-tuple (ICMP: a pair of addresses) whose packets are
-never 120 s apart, the idle timeout most flow tools use.
+never 120 s apart, the idle timeout most flow tools use. The rules must hold at the time of each of its
+packets, so that tools which cut flows elsewhere (at a FIN, say) find the same label for every part.
 """
+
 import ipaddress
 import statistics
 import sys
@@ -20,31 +22,37 @@ IDLE_S = 120
 
 @dataclass
 class Seen:
-    """One flow of the capture."""
+    """One flow of the capture: the time of each packet, and the bytes on the wire."""
+
     flow: frames.Flow
-    first: float
-    last: float
-    packets: int = 0
+    times: list = field(default_factory=list)
     octets: int = 0
 
+    def ends(self) -> tuple:
+        """Both ends as (address, port)."""
+        flow = self.flow
+        pairs = ((flow.source, flow.source_port), (flow.destination, flow.destination_port))
+        return tuple((ipaddress.ip_address(address), port) for address, port in pairs)
 
-@dataclass
+    def seconds(self) -> float:
+        return self.times[-1] - self.times[0]
+
+
 class Rule:
     """A row with its columns made comparable."""
-    row: labels.Row
-    ends: tuple = field(init=False)
 
-    def __post_init__(self):
-        row = self.row
-        self.ends = ((network(row.source), span(row.source_port)), (network(row.destination), span(row.destination_port)))
+    def __init__(self, row: labels.Row):
+        self.row = row
+        self.near = (network(row.source), span(row.source_port))
+        self.far = (network(row.destination), span(row.destination_port))
 
-    def matches(self, seen: Seen, ends: tuple) -> bool:
-        """Time, protocol, and both ends in either order."""
-        row = self.row
-        if not row.start <= seen.first <= row.end or row.protocol not in ("any", seen.flow.protocol):
+    def joins(self, seen: Seen, ends: tuple) -> bool:
+        """Protocol, and both ends in either order."""
+        if self.row.protocol not in ("any", seen.flow.protocol):
             return False
-        near, far = self.ends
-        return (holds(near, ends[0]) and holds(far, ends[1])) or (holds(near, ends[1]) and holds(far, ends[0]))
+        one, other = ends
+        straight = holds(self.near, one) and holds(self.far, other)
+        return straight or (holds(self.near, other) and holds(self.far, one))
 
 
 def network(text: str):
@@ -52,6 +60,7 @@ def network(text: str):
 
 
 def span(text: str) -> tuple:
+    """First and last port of a port column."""
     if text == "*":
         return 0, 65535
     first, _, last = text.partition("-")
@@ -61,7 +70,9 @@ def span(text: str) -> tuple:
 def holds(end: tuple, actual: tuple) -> bool:
     prefix, (first, last) = end
     address, port = actual
-    return first <= port <= last and (prefix is None or (prefix.version == address.version and address in prefix))
+    return first <= port <= last and (
+        prefix is None or (prefix.version == address.version and address in prefix)
+    )
 
 
 def flows(path) -> tuple:
@@ -74,44 +85,55 @@ def flows(path) -> tuple:
                 other += 1
                 continue
             time_s, key = record.time_us / 1e6, parsed.flow.key()
-            if key in live and time_s - live[key].last > IDLE_S:
+            if key in live and time_s - live[key].times[-1] > IDLE_S:
                 done.append(live.pop(key))
-            seen = live.setdefault(key, Seen(parsed.flow, time_s, time_s))
-            seen.last = time_s
-            seen.packets += 1
+            seen = live.setdefault(key, Seen(parsed.flow))
+            seen.times.append(time_s)
             seen.octets += record.original
     return done + list(live.values()), other
 
 
+def kinds_of(seen: Seen, rules: list) -> list:
+    """The set of kinds that hold at each packet of a flow, without repetitions."""
+    ends = seen.ends()
+    rows = [rule.row for rule in rules if rule.joins(seen, ends)]
+    each = [frozenset(row.what() for row in rows if row.start <= time_s <= row.end) for time_s in seen.times]
+    return list(dict.fromkeys(each))
+
+
 def check(path, rows: list) -> tuple:
-    """Flows by what they match, and a list of what is wrong."""
+    """Flows by what they match, what is wrong, and the number of frames outside any flow."""
     found, wrong = defaultdict(list), []
     rules = [Rule(row) for row in rows]
     seen_flows, other = flows(path)
     for seen in seen_flows:
-        ends = tuple((ipaddress.ip_address(address), port) for address, port in
-                     ((seen.flow.source, seen.flow.source_port), (seen.flow.destination, seen.flow.destination_port)))
-        kinds = {rule.row.what() for rule in rules if rule.matches(seen, ends)}
-        if len(kinds) == 1:
-            found[kinds.pop()].append(seen)
+        kinds = kinds_of(seen, rules)
+        if len(kinds) == 1 and len(kinds[0]) == 1:
+            found[next(iter(kinds[0]))].append(seen)
         else:
-            wrong.append(f"{len(kinds)} kinds for {seen.flow} at {seen.first:.6f}: {sorted(kinds) or 'no rule'}")
+            matches = " then ".join(str(sorted(kind)) for kind in kinds)
+            wrong.append(f"{seen.flow} at {seen.times[0]:.6f} matches {matches}")
     return found, wrong, other
 
 
 def report(found: dict, other: int) -> None:
-    """One line per label and family."""
-    print(f"{'label':10} {'family':14} {'note':24} {'flows':>6} {'packets':>8} {'bytes':>9} {'median s':>9} {'max s':>7}")
+    """One line per label and family, then totals."""
+    columns = ("label", "family", "note", "flows", "packets", "bytes", "median s", "max s")
+    print("{:10} {:14} {:24} {:>6} {:>8} {:>9} {:>9} {:>7}".format(*columns))
     for what in sorted(found):
         group = found[what]
-        times = [seen.last - seen.first for seen in group]
-        print(f"{what[0]:10} {what[1]:14} {what[2][:24]:24} {len(group):6} {sum(seen.packets for seen in group):8} "
-              f"{sum(seen.octets for seen in group):9} {statistics.median(times):9.2f} {max(times):7.1f}")
+        lasted = [seen.seconds() for seen in group]
+        packets, octets = sum(len(seen.times) for seen in group), sum(seen.octets for seen in group)
+        print(
+            f"{what[0]:10} {what[1]:14} {what[2][:24]:24} {len(group):6} {packets:8} {octets:9} "
+            f"{statistics.median(lasted):9.2f} {max(lasted):7.1f}"
+        )
     for label in ("benign", "malicious"):
         print(f"{label}: {sum(len(group) for what, group in found.items() if what[0] == label)} flows")
     every = [seen for group in found.values() for seen in group]
-    print(f"from {min(seen.first for seen in every):.3f} for {max(seen.last for seen in every) - min(seen.first for seen in every):.1f} s; "
-          f"{sum(':' in seen.flow.source for seen in every)} IPv6 flows; {other} frames are not IP")
+    first, last = min(seen.times[0] for seen in every), max(seen.times[-1] for seen in every)
+    six = sum(":" in seen.flow.source for seen in every)
+    print(f"from {first:.3f} for {last - first:.1f} s; {six} IPv6 flows; {other} frames are not IP")
 
 
 def main() -> int:

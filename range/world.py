@@ -2,13 +2,22 @@
 
 Worlds are the TOML files under `worlds/`. Everything else in the range asks this module.
 """
+
 import random
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PORTS = {"web": [80, 443, 8443], "ssh": [22], "smtp": [25, 587], "dns": [53], "ntp": [123],
-         "mqtt": [1883, 8883], "syslog": [514], "tunnel": [53]}
+PORTS = {
+    "web": [80, 443, 8443],
+    "ssh": [22],
+    "smtp": [25, 587],
+    "dns": [53],
+    "ntp": [123],
+    "mqtt": [1883, 8883],
+    "syslog": [514],
+    "tunnel": [53],
+}
 BLOCK = 500
 BLOCKS = 12
 
@@ -16,6 +25,7 @@ BLOCKS = 12
 @dataclass
 class Host:
     """One host: its namespace is `cr-<world>-<name>`."""
+
     name: str
     segment: str
     v4: str
@@ -66,6 +76,10 @@ class World:
     def owner(self, site: str) -> Host:
         """The host that serves a site."""
         return next(host for host in self.hosts.values() if site in host.sites)
+
+    def port(self, site: str) -> int:
+        """Sites that only speak TLS 1.2 have a port of their own."""
+        return 8443 if self.sites[site]["tls"] == "TLSv1.2" else 443
 
     def outside_web(self) -> Host:
         """The web server that stands for a content network."""

@@ -1,5 +1,5 @@
 """Honest acts that look like attacks; the note of their rows says which family they resemble."""
-import socket
+
 import time
 
 import tls
@@ -9,15 +9,9 @@ from attacks import probes
 API = "/app/state"
 
 
-def modern(me) -> list:
-    """Sites on port 443 that are not on this host."""
-    return [site for site, spec in sorted(me.world.sites.items())
-            if spec["tls"] != "TLSv1.2" and me.world.owner(site).name != me.host.name]
-
-
 def home(me, block: str) -> str:
     """The site this host's program of that name always talks to."""
-    return me.world.rng(me.host.name, block).choice(modern(me))
+    return me.world.rng(me.host.name, block).choice(me.sites())
 
 
 def poller(me) -> None:
@@ -29,7 +23,15 @@ def poller(me) -> None:
 def telemetry(me) -> None:
     """Reports small measurements, like a beacon."""
     site, path = home(me, "telemetry"), "/app/report?size=%d" % me.rng.randint(2, 200)
-    poll(me, "telemetry", site, "POST", path, lambda: me.rng.randbytes(me.rng.randint(40, 700)), me.rng.randint(1, 3))
+    poll(
+        me,
+        "telemetry",
+        site,
+        "POST",
+        path,
+        lambda: me.rng.randbytes(me.rng.randint(40, 700)),
+        me.rng.randint(1, 3),
+    )
 
 
 def poll(me, block: str, site: str, verb: str, path: str, body, times: int) -> None:
@@ -49,16 +51,18 @@ def call(me, block: str, site: str, verb: str, path: str, body: bytes, by_curl: 
         return tls.exchange(me, block, site, verb, path, body)
     version, _ = tls.address_of(me, site)
     data = ["--data-binary", "@-"] if body else []
-    me.run(tls.curl(me, version, "--local-port", str(me.port(block)), *data, f"https://{site}{path}"), input=body)
+    me.run(
+        tls.curl(me, version, "--local-port", str(me.port(block)), *data, f"https://{site}{path}"), input=body
+    )
 
 
 def backup(me) -> None:
     """Copies changed files to a store over HTTPS at a polite rate, like exfiltration."""
-    stores = [site for site in modern(me) if site.split(".")[0] in ("files", "share", "store", "vault")]
+    stores = [site for site in me.sites() if site.split(".")[0] in ("files", "share", "store", "vault")]
     site = me.rng.choice(stores)
     tls.mark_site(me, "backup", site, "backup", "decoy-of:exfil")
     for _ in range(me.rng.randint(1, 3)):
-        size, path = int(me.rng.lognormvariate(10.1, 0.7)), f"/put/{me.host.name}{me.rng.randrange(9)}"
+        size, path = int(me.rng.lognormvariate(9.9, 0.7)), f"/put/{me.host.name}{me.rng.randrange(9)}"
         if me.rng.random() < 0.5:
             tls.upload(me, "backup", site, path, size, me.rng.uniform(1, 15))
         else:
@@ -68,15 +72,27 @@ def backup(me) -> None:
 def curl_put(me, block: str, site: str, path: str, size: int, rate: float) -> None:
     """PUT random bytes from curl, limited to `rate` bytes per second."""
     version, _ = tls.address_of(me, site)
-    me.run(tls.curl(me, version, "--local-port", str(me.port(block)), "--limit-rate", str(int(max(500, rate))), "-T", "-",
-                    f"https://{site}{path}"), input=me.rng.randbytes(size))
+    me.run(
+        tls.curl(
+            me,
+            version,
+            "--local-port",
+            str(me.port(block)),
+            "--limit-rate",
+            str(int(max(500, rate))),
+            "-T",
+            "-",
+            f"https://{site}{path}",
+        ),
+        input=me.rng.randbytes(size),
+    )
 
 
 def photos(me) -> None:
     """A camera or a phone sends a picture up: a single, faster upload, like exfiltration."""
     site = home(me, "photos")
     tls.mark_site(me, "photos", site, "photos", "decoy-of:exfil")
-    size = int(me.rng.lognormvariate(9.9, 0.6))
+    size = int(me.rng.lognormvariate(9.7, 0.6))
     tls.upload(me, "photos", site, f"/put/{me.host.name}-{me.rng.randrange(9)}", size, me.rng.uniform(0.5, 9))
 
 
@@ -103,8 +119,17 @@ def wrong_login(me) -> None:
 def login(me, block: str, site: str, user: str, word: str) -> None:
     """Try one password on a site's members area."""
     version, _ = tls.address_of(me, site)
-    me.run(tls.curl(me, version, "--local-port", str(me.port(block)), "-u", f"{user}:{word}",
-                    f"https://{site}/members/s{me.rng.randrange(12)}"))
+    me.run(
+        tls.curl(
+            me,
+            version,
+            "--local-port",
+            str(me.port(block)),
+            "-u",
+            f"{user}:{word}",
+            f"https://{site}/members/s{me.rng.randrange(12)}",
+        )
+    )
 
 
 def health_check(me) -> None:
@@ -146,9 +171,13 @@ def dead_service(me) -> None:
 
 def port_trial(me) -> None:
     """Someone tries by hand which ports of a new machine answer: a small, slow scan."""
-    host = me.rng.choice([host for host in me.world.hosts.values() if host.services and host.name != me.host.name])
+    host = me.rng.choice(
+        [host for host in me.world.hosts.values() if host.services and host.name != me.host.name]
+    )
     me.mark("tcp", "port_trial", host.v4, "*", "port-trial", "decoy-of:scan")
-    for port in me.rng.sample([21, 22, 23, 80, 110, 143, 443, 445, 993, 3000, 3389, 5900, 8000, 8080, 8443], 8):
+    for port in me.rng.sample(
+        [21, 22, 23, 80, 110, 143, 443, 445, 993, 3000, 3389, 5900, 8000, 8080, 8443], 8
+    ):
         probes.connect(me, "port_trial", host.v4, port, 2)
         me.sleep(me.rng.uniform(0.2, 1.5))
 
@@ -158,8 +187,8 @@ def cdn_names(me) -> None:
     resolver = me.world.with_service("dns")[0]
     me.mark("udp", "cdn_names", resolver.v4, 53, "cdn-names", "decoy-of:dns-tunnel")
     for _ in range(me.rng.randint(1, 5)):
-        shard = me.rng.randbytes(me.rng.randint(6, 26)).hex()
-        name = f"{me.rng.choice(('r', 'img', 'v'))}{me.rng.randrange(20)}---{shard[:me.rng.randint(8, 50)]}.{me.world.names['cdn']}"
+        shard = me.rng.randbytes(me.rng.randint(6, 26)).hex()[: me.rng.randint(8, 50)]
+        name = f"{me.rng.choice(('r', 'img', 'v'))}{me.rng.randrange(20)}---{shard}.{me.world.names['cdn']}"
         probes.question(me, "cdn_names", resolver.v4, name, me.rng.choice((1, 1, 28)))
         me.sleep(me.rng.uniform(0, 1.2))
 
@@ -172,7 +201,9 @@ def slow_client(me) -> None:
     open_to = tls.connect if port == 443 else lambda me, block, site: tls.connect_plain(me, block, site, 80)
     with open_to(me, "slow_client", site) as sock:
         cookies = {f"X-State-{index}": me.rng.randbytes(8).hex() for index in range(me.rng.randint(0, 5))}
-        request = tls.head(me, "GET", f"{API}?size={me.rng.randint(40, 4000)}", site, cookies | {"Connection": "close"})
+        request = tls.head(
+            me, "GET", f"{API}?size={me.rng.randint(40, 4000)}", site, cookies | {"Connection": "close"}
+        )
         while request:
             cut = me.rng.randint(15, 120)
             sock.sendall(request[:cut])
@@ -189,5 +220,18 @@ def long_poll(me) -> None:
     tls.exchange(me, "long_poll", site, "GET", f"/app/wait?size={me.rng.randint(20, 900)}&delay={wait}")
 
 
-ACTS = [poller, telemetry, backup, photos, mistyped, wrong_login, health_check, inventory, dead_service, port_trial, cdn_names,
-        slow_client, long_poll]
+ACTS = [
+    poller,
+    telemetry,
+    backup,
+    photos,
+    mistyped,
+    wrong_login,
+    health_check,
+    inventory,
+    dead_service,
+    port_trial,
+    cdn_names,
+    slow_client,
+    long_poll,
+]

@@ -1,5 +1,11 @@
 """Device chatter: MQTT, syslog and service discovery by multicast."""
+
 import socket
+
+SEARCH = (
+    b"M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\n"
+    b'MAN: "ssdp:discover"\r\nMX: 2\r\nST: ssdp:all\r\n\r\n'
+)
 
 
 def broker(me) -> tuple:
@@ -7,27 +13,35 @@ def broker(me) -> tuple:
     return host, me.version(host)
 
 
-def secure(me) -> list:
-    return ["-p", "8883", "--cafile", me.ca] if me.rng.random() < 0.4 else ["-p", "1883"]
+def port_of(me) -> int:
+    """Plain or TLS."""
+    return 8883 if me.rng.random() < 0.4 else 1883
+
+
+def mosquitto(me, tool: str, host, version: int, port: int, options: str) -> list:
+    """The command line of one of mosquitto's clients."""
+    secure = f"--cafile {me.ca} " if port == 8883 else ""
+    own = me.address(me.host, version)
+    return f"mosquitto_{tool} -h {me.world.fqdn(host)} -p {port} -A {own} {secure}{options}".split()
 
 
 def mqtt_publish(me) -> None:
     """One or a few readings on a connection of their own."""
     host, version = broker(me)
-    how = secure(me)
-    with me.hold("tcp", host, version, how[1], "mqtt"):
-        me.run(["mosquitto_pub", "-h", me.world.fqdn(host), *how, "-t", f"{me.host.name}/v", "-q", str(me.rng.randrange(2)),
-                *(["--repeat", "3", "--repeat-delay", "1"] if me.rng.random() < 0.3 else []),
-                "-m", "r" * me.rng.randint(8, 400), "-A", me.address(me.host, version)], 20)
+    port, reading = port_of(me), "r" * me.rng.randint(8, 400)
+    again = "--repeat 3 --repeat-delay 1" if me.rng.random() < 0.3 else ""
+    options = f"-t {me.host.name}/v -q {me.rng.randrange(2)} -m {reading} {again}"
+    with me.hold("tcp", host, version, port, "mqtt"):
+        me.run(mosquitto(me, "pub", host, version, port, options), 20)
 
 
 def mqtt_listen(me) -> None:
     """A long, mostly idle subscription."""
     host, version = broker(me)
-    how = secure(me)
-    with me.hold("tcp", host, version, how[1], "mqtt"):
-        me.run(["mosquitto_sub", "-h", me.world.fqdn(host), *how, "-t", "#", "-k", str(me.rng.choice((6, 10, 20))),
-                "-W", str(int(max(5, min(me.left(), me.rng.uniform(30, 160))))), "-A", me.address(me.host, version)], 200)
+    port, seconds = port_of(me), max(5, min(me.left(), me.rng.uniform(30, 160)))
+    options = f"-t # -k {me.rng.choice((6, 10, 20))} -W {seconds:.0f}"
+    with me.hold("tcp", host, version, port, "mqtt"):
+        me.run(mosquitto(me, "sub", host, version, port, options), 200)
 
 
 def syslog(me) -> None:
@@ -35,7 +49,8 @@ def syslog(me) -> None:
     server = me.others("syslog")[0]
     with me.hold("udp", server, 4, 514, "syslog"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _ in range(me.rng.randint(1, 4)):
-            sock.sendto(f"<134>{me.host.name} app[{me.rng.randrange(900)}]: {me.rng.randbytes(me.rng.randint(10, 90)).hex()}".encode(), (server.v4, 514))
+            line = f"<134>{me.host.name} app[{me.rng.randrange(900)}]: {me.rng.randbytes(me.rng.randint(10, 90)).hex()}"
+            sock.sendto(line.encode(), (server.v4, 514))
             me.sleep(me.rng.uniform(0, 0.4))
 
 
@@ -45,7 +60,7 @@ def multicast(me) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((me.host.v4, me.port("multicast")))
         for _ in range(me.rng.randint(1, 3)):
-            sock.sendto(b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 2\r\nST: ssdp:all\r\n\r\n', ("239.255.255.250", 1900))
+            sock.sendto(SEARCH, ("239.255.255.250", 1900))
             me.sleep(0.5)
 
 

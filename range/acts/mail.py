@@ -1,4 +1,5 @@
 """Sending mail: smtplib with STARTTLS, with and without login, and curl."""
+
 import smtplib
 import ssl
 import tempfile
@@ -18,7 +19,9 @@ def mail(me) -> None:
 
 
 def body(me) -> str:
-    return "Subject: report\r\n\r\n" + "\r\n".join(me.rng.randbytes(35).hex() for _ in range(me.rng.randint(5, 140)))
+    return "Subject: report\r\n\r\n" + "\r\n".join(
+        me.rng.randbytes(35).hex() for _ in range(me.rng.randint(5, 140))
+    )
 
 
 def by_curl(me, server, version: int, port: int) -> None:
@@ -26,8 +29,20 @@ def by_curl(me, server, version: int, port: int) -> None:
         letter.write(body(me))
         letter.flush()
         secure = ["--ssl-reqd"] if me.rng.random() < 0.6 else []
-        me.run(tls.curl(me, version, *secure, "--mail-from", "a@example.org", "--mail-rcpt", "b@corp.example",
-                        "-T", letter.name, f"smtp://{me.world.fqdn(server)}:{port}"))
+        me.run(
+            tls.curl(
+                me,
+                version,
+                *secure,
+                "--mail-from",
+                "a@example.org",
+                "--mail-rcpt",
+                "b@corp.example",
+                "-T",
+                letter.name,
+                f"smtp://{me.world.fqdn(server)}:{port}",
+            )
+        )
 
 
 def by_smtplib(me, server, version: int, port: int) -> None:

@@ -1,18 +1,19 @@
 """Browsing, plain HTTP, downloads, API calls and idle connections, with several client programs."""
+
 import tls
 
-PATHS = [f"s{index}" for index in range(12)] + [f"m{index}" for index in range(10)]
+PATHS = [f"s{index}" for index in range(12)] + [f"m{index}" for index in range(4)]
 
 
 def browse(me) -> None:
     """Open a page: a few objects from one or two sites."""
     for _ in range(me.rng.choice((1, 1, 2))):
-        site = me.site()
-        owner = me.world.owner(site)
-        if owner.name == me.host.name:
-            return
-        version, port = me.version(owner), 8443 if me.world.sites[site]["tls"] == "TLSv1.2" else 443
-        urls = [f"https://{site}{':8443' if port == 8443 else ''}/{me.rng.choice(PATHS)}" for _ in range(me.rng.choice((1, 1, 1, 2, 4)))]
+        site = me.rng.choice(me.sites(443, 8443))
+        owner, port = me.world.owner(site), me.world.port(site)
+        version = me.version(owner)
+        urls = [
+            f"https://{site}:{port}/{me.rng.choice(PATHS)}" for _ in range(me.rng.choice((1, 1, 1, 2, 4)))
+        ]
         with me.hold("tcp", owner, version, port, "web"):
             me.run(me.rng.choice(BROWSERS)(me, version, urls, site, port))
 
@@ -31,14 +32,15 @@ def curl_old(me, version, urls, *_) -> list:
 
 def wget(me, version, urls, *_) -> list:
     """GnuTLS instead of OpenSSL."""
-    return ["wget", "-q", "-O", "/dev/null", f"-{version}", f"--ca-certificate={me.ca}", "--tries=1", "--timeout=20", *urls]
+    return f"wget -q -O /dev/null -{version} --ca-certificate={me.ca} --tries=1 --timeout=20".split() + urls
 
 
 def openssl(me, version, urls, site, port) -> list:
     """A bare handshake with one request."""
     path = urls[0].rsplit("/", 1)[1]
     command = f"(printf 'GET /{path} HTTP/1.1\\r\\nHost: {site}\\r\\nConnection: close\\r\\n\\r\\n'; sleep 1)"
-    return ["sh", "-c", f"{command} | timeout 15 openssl s_client -quiet -{version} -CAfile {me.ca} -servername {site} -connect {site}:{port}"]
+    client = f"openssl s_client -quiet -{version} -CAfile {me.ca} -servername {site} -connect {site}:{port}"
+    return ["sh", "-c", f"{command} | timeout 15 {client}"]
 
 
 def outputs(urls: list) -> list:
@@ -54,48 +56,43 @@ BROWSERS = [curl_h2, curl_h2, curl_h2, curl_h1, curl_h1, curl_old, wget, wget, o
 
 def plain_web(me) -> None:
     """HTTP without TLS: curl, or netcat and a typed request."""
-    site = me.site([site for site, spec in sorted(me.world.sites.items()) if spec["tls"] != "TLSv1.2"])
+    site = me.rng.choice(me.sites())
     owner = me.world.owner(site)
-    if owner.name == me.host.name:
-        return
     version, path = me.version(owner), me.rng.choice(PATHS)
     with me.hold("tcp", owner, version, 80, "web"):
         if me.rng.random() < 0.75:
-            me.run(tls.curl(me, version, f"http://{site}/{path}", "-o", "/dev/null", f"http://{site}/{me.rng.choice(PATHS)}"))
+            second = f"http://{site}/{me.rng.choice(PATHS)}"
+            me.run(tls.curl(me, version, *outputs([f"http://{site}/{path}", second])))
         else:
-            me.run(["nc", f"-{version}", "-q", "2", "-w", "5", site, "80"],
-                   input=f"GET /{path} HTTP/1.1\r\nHost: {site}\r\nConnection: close\r\n\r\n".encode())
+            request = f"GET /{path} HTTP/1.1\r\nHost: {site}\r\nConnection: close\r\n\r\n"
+            me.run(f"nc -{version} -q 2 -w 5 {site} 80".split(), input=request.encode())
 
 
 def download(me) -> None:
     """One large file."""
-    site = me.site([site for site, spec in sorted(me.world.sites.items()) if spec["tls"] != "TLSv1.2"])
+    site = me.rng.choice(me.sites())
     owner = me.world.owner(site)
-    if owner.name == me.host.name:
-        return
     version = me.version(owner)
     with me.hold("tcp", owner, version, 443, "download"):
-        me.run(tls.curl(me, version, "--limit-rate", me.rng.choice(("80k", "400k", "4m")), f"https://{site}/l{me.rng.randrange(6)}"))
+        rate = me.rng.choice(("80k", "400k", "4m"))
+        me.run(tls.curl(me, version, "--limit-rate", rate, f"https://{site}/l{me.rng.randrange(6)}"))
 
 
 def api(me) -> None:
     """A few calls of a program to its server."""
-    site = me.site(me.world.settings["apis"])
+    site = me.rng.choice([site for site in me.sites() if site in me.world.settings["apis"]])
     owner = me.world.owner(site)
-    if owner.name == me.host.name:
-        return
     version = me.version(owner)
     with me.hold("tcp", owner, version, 443, "api"):
         for _ in range(me.rng.randint(1, 3)):
             size, delay = me.rng.randint(60, 5000), me.rng.randint(0, 300)
-            me.run(tls.curl(me, version, "--data-binary", "x" * me.rng.randint(20, 900), f"https://{site}/app/call?size={size}&delay={delay}"))
+            body, path = "x" * me.rng.randint(20, 900), f"app/call?size={size}&delay={delay}"
+            me.run(tls.curl(me, version, "--data-binary", body, f"https://{site}/{path}"))
 
 
 def keepalive(me) -> None:
     """One connection kept open for a minute or more, with little on it."""
-    site = me.site([site for site, spec in sorted(me.world.sites.items()) if spec["tls"] != "TLSv1.2"])
-    if me.world.owner(site).name == me.host.name:
-        return
+    site = me.rng.choice(me.sites())
     tls.mark_site(me, "keepalive", site, "keepalive")
     with tls.connect(me, "keepalive", site) as sock:
         for _ in range(me.rng.randint(2, 7)):

@@ -1,4 +1,5 @@
 """Family `bruteforce`: guesses passwords, over SSH or on a site's members area; never the right one."""
+
 import tls
 from acts import decoys, files
 
@@ -11,7 +12,13 @@ def bruteforce(me, settings: dict) -> None:
         if settings["way"] == "ssh":
             guess_ssh(me, me.world.hosts[settings["target"]])
         else:
-            decoys.login(me, "bruteforce", settings["target"], me.rng.choice(("admin", "root", me.world.settings["user"])), files.wrong(me))
+            decoys.login(
+                me,
+                "bruteforce",
+                settings["target"],
+                me.rng.choice(("admin", "root", me.world.settings["user"])),
+                files.wrong(me),
+            )
         if not me.sleep(me.rng.expovariate(1 / settings["gap"])):
             return
 

@@ -1,4 +1,5 @@
 """Families `beacon`, `exfil` and `dns-tunnel`: what an implant sends home."""
+
 import base64
 
 import tls
@@ -13,13 +14,24 @@ def beacon(me, settings: dict) -> None:
     """
     site, report = settings["site"], 0
     tls.mark_site(me, "beacon", site, "beacon", label="malicious")
-    while me.sleep(settings["every"] * me.rng.uniform(1 - settings["jitter"], 1 + settings["jitter"])) and me.left() > 4:
+    while (
+        me.sleep(settings["every"] * me.rng.uniform(1 - settings["jitter"], 1 + settings["jitter"]))
+        and me.left() > 4
+    ):
         task = me.rng.random() < 0.15
         size = me.rng.randint(400, 6000) if task else me.rng.randint(0, 120)
         body = me.rng.randbytes(report or me.rng.randint(30, 320))
         verb = "POST" if report or me.rng.random() < 0.6 else "GET"
         try:
-            decoys.call(me, "beacon", site, verb, f"/app/state?size={size}", body if verb == "POST" else b"", settings["stack"] == "curl")
+            decoys.call(
+                me,
+                "beacon",
+                site,
+                verb,
+                f"/app/state?size={size}",
+                body if verb == "POST" else b"",
+                settings["stack"] == "curl",
+            )
         except OSError:
             pass
         report = me.rng.randint(500, 4000) if task else 0
@@ -60,4 +72,4 @@ def dns_tunnel(me, settings: dict) -> None:
 def carrier(me, zone: str) -> str:
     """A name with 10 to 110 bytes of data in labels of at most 57 characters."""
     text = base64.b32encode(me.rng.randbytes(me.rng.randint(10, 110))).decode().lower().rstrip("=")
-    return ".".join([text[at:at + 57] for at in range(0, len(text), 57)] + [zone])
+    return ".".join([text[at : at + 57] for at in range(0, len(text), 57)] + [zone])

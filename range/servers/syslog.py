@@ -1,4 +1,5 @@
 """Takes log lines over UDP, port 514, and forgets them."""
+
 import socket
 
 with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:

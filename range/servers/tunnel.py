@@ -2,6 +2,7 @@
 
 `tunnel.py ADDRESS ZONE`. TXT gets up to 180 bytes, CNAME a name, A an address; nothing is kept.
 """
+
 import base64
 import os
 import random

@@ -2,6 +2,7 @@
 
 GET or POST /app/anything?size=BYTES&delay=MILLISECONDS on 127.0.0.1:8081. `webapp.py SEED`.
 """
+
 import random
 import sys
 import time
