@@ -1,4 +1,4 @@
-//! Measures the meter alone: `cargo run --release -p cormorant-net --example meter_speed -- CAPTURE [SETS] [THREADS]`.
+//! Measures the meter alone: `cargo run --release -p cormorant-net --example meter_speed -- CAPTURE [SETS] [THREADS] [BATCH_ROWS]`.
 //!
 //! Prints packets, flows and a digest of the rows; run it under `time` or `perf stat` for the cost.
 
@@ -14,12 +14,13 @@ use cormorant_net::meter::{MeterSpec, meter};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [path, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: meter_speed CAPTURE [SETS] [THREADS]".into());
+        return Err("usage: meter_speed CAPTURE [SETS] [THREADS] [BATCH_ROWS]".into());
     };
     let sets = rest.first().map_or("flow", String::as_str);
     let spec = MeterSpec {
         sets: sets.split(',').filter(|set| !set.is_empty()).map(str::to_owned).collect(),
         threads: rest.get(1).map_or(Ok(1), |threads| threads.parse())?,
+        batch_rows: rest.get(2).map_or(Ok(1024), |rows| rows.parse())?,
         ..MeterSpec::default()
     };
     let mut capture = Capture::open(Path::new(path))?;

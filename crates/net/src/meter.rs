@@ -31,7 +31,7 @@ pub struct MeterSpec {
 
 impl Default for MeterSpec {
     fn default() -> MeterSpec {
-        MeterSpec { sets: vec!["flow".to_owned()], flow: FlowConfig::default(), threads: 1, batch_rows: 4096 }
+        MeterSpec { sets: vec!["flow".to_owned()], flow: FlowConfig::default(), threads: 1, batch_rows: 1024 }
     }
 }
 

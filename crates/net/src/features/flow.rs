@@ -20,7 +20,7 @@ use crate::flow::{Flow, Moments, Side};
 /// The default feature set.
 pub static SET: FeatureSet = FeatureSet {
     name: "flow",
-    doc: "The default set: 100 statistics of both directions from headers and times alone: volume, rates, packet and \
+    doc: "The default set: about a hundred statistics of both directions from headers and times alone: volume, rates, packet and \
           payload sizes, inter-arrival times, active and idle periods, bursts, TCP flags, handshake, retransmissions \
           and windows. Fit for traffic whose payload is encrypted.",
     needs: Needs::STATS,
