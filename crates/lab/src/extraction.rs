@@ -17,6 +17,7 @@ use cormorant_net::flow::FlowConfig;
 use cormorant_net::meter::{MeterReport, MeterSpec, Progress, meter, schema};
 use serde::{Deserialize, Serialize};
 
+pub use crate::labels::LabelCounts;
 use crate::labels::{self, Labels, Verdict};
 use crate::sources::{Source, Sources};
 use crate::tables::read::BATCH_ROWS;
@@ -85,7 +86,8 @@ pub(crate) struct Recipe {
     pub(crate) flow: FlowOptions,
 }
 
-/// Some rows of one capture, with what the labels say of each when there are labels.
+/// Some rows of one capture or table, with what the labels say of each when there are labels.
+#[derive(Clone)]
 pub(crate) struct Chunk {
     /// The rows, `label` and `family` included when there are labels.
     pub(crate) rows: RecordBatch,
@@ -116,17 +118,14 @@ impl Recipe {
             fields.push(batch::field(names::CAPTURE, DataType::Utf8, Role::Group, ""));
         }
         fields.extend(batch::fields_of(&*schema(&self.meter_spec(&Ctx::new(0, 1))?)?));
-        if labelled {
-            fields.push(batch::field(names::LABEL, DataType::Utf8, Role::Label, ""));
-            fields.push(batch::field(names::FAMILY, DataType::Utf8, Role::Family, ""));
-        }
         let provenance = Provenance {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             sets: self.sets.clone(),
             flow: self.flow,
             schema_digest: crate::tables::learn::schema_of(&Fields::from(fields.clone())).digest(),
         };
-        Ok(batch::with_metadata(fields, provenance.to_metadata()))
+        let schema = batch::with_metadata(fields, provenance.to_metadata());
+        Ok(if labelled { labels::with_labels(&schema) } else { schema })
     }
 
     /// Turns captures into rows. A capture that is damaged gives its rows before the fault, and the others go on;
@@ -141,7 +140,7 @@ impl Recipe {
         ctx: &Ctx,
         sink: &mut dyn FnMut(Chunk) -> Result<(), LabError>,
     ) -> Result<Outcome, LabError> {
-        let schema = self.schema(sources.named, labels.is_some())?;
+        let schema = self.schema(sources.named, false)?;
         let mut take = |rows: Rows, capture: &Arc<str>| -> Result<(), LabError> {
             sink(chunk(rows, capture, sources.named, &schema, labels.as_deref_mut())?)
         };
@@ -193,7 +192,12 @@ type Ended = Result<MeterReport, NetError>;
 
 type Take<'a> = &'a mut dyn FnMut(Rows, &Arc<str>) -> Result<(), LabError>;
 
-fn one_by_one(captures: &[Source], spec: &MeterSpec, watch: &Watch<'_>, take: Take<'_>) -> Result<Vec<Ended>, LabError> {
+fn one_by_one(
+    captures: &[Source],
+    spec: &MeterSpec,
+    watch: &Watch<'_>,
+    take: Take<'_>,
+) -> Result<Vec<Ended>, LabError> {
     let mut ended = Vec::new();
     for source in captures {
         let name: Arc<str> = source.name.as_str().into();
@@ -227,7 +231,8 @@ fn side_by_side(
     watch: &Watch<'_>,
     take: Take<'_>,
 ) -> Result<Vec<Ended>, LabError> {
-    let (senders, receivers): (Vec<_>, Vec<_>) = captures.iter().map(|_| sync_channel(WAITING_BATCHES)).unzip();
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        captures.iter().map(|_| sync_channel(WAITING_BATCHES)).unzip();
     let senders: Vec<Mutex<Option<SyncSender<Message>>>> =
         senders.into_iter().map(|sender| Mutex::new(Some(sender))).collect();
     let next = AtomicUsize::new(0);
@@ -262,7 +267,11 @@ fn work(
     }
 }
 
-fn collect(captures: &[Source], receivers: Vec<Receiver<Message>>, take: Take<'_>) -> Result<Vec<Ended>, LabError> {
+fn collect(
+    captures: &[Source],
+    receivers: Vec<Receiver<Message>>,
+    take: Take<'_>,
+) -> Result<Vec<Ended>, LabError> {
     let mut ended = Vec::new();
     for (source, receiver) in captures.iter().zip(receivers) {
         let name: Arc<str> = source.name.as_str().into();
@@ -296,7 +305,9 @@ fn run_one(
 fn uncancelled(ended: Ended) -> Result<Ended, LabError> {
     match ended {
         Err(NetError::Cancelled { .. }) => Err(LabError::Cancelled),
-        Err(error @ (NetError::UnknownFeatureSet { .. } | NetError::DuplicateColumn { .. })) => Err(error.into()),
+        Err(error @ (NetError::UnknownFeatureSet { .. } | NetError::DuplicateColumn { .. })) => {
+            Err(error.into())
+        }
         ended => Ok(ended),
     }
 }
@@ -338,17 +349,16 @@ fn chunk(
         columns.push(batch::repeated(capture, rows.len));
     }
     columns.extend(batch::arrays_of(rows)?);
-    let internal = |error: arrow::error::ArrowError| LabError::Internal(error.to_string());
-    let Some(labels) = labels else {
-        let rows = RecordBatch::try_new(Arc::clone(schema), columns).map_err(internal)?;
-        return Ok(Chunk { rows, capture: Arc::clone(capture), verdicts: Vec::new() });
-    };
-    let unlabelled = schema.project(&(0..columns.len()).collect::<Vec<_>>()).map_err(internal)?;
-    let rows = RecordBatch::try_new(Arc::new(unlabelled), columns.clone()).map_err(internal)?;
-    let verdicts = labels.judge(&rows, capture)?;
-    columns.extend(labels::columns(&verdicts));
-    let rows = RecordBatch::try_new(Arc::clone(schema), columns).map_err(internal)?;
-    Ok(Chunk { rows, capture: Arc::clone(capture), verdicts })
+    let rows = RecordBatch::try_new(Arc::clone(schema), columns)
+        .map_err(|error| LabError::Internal(error.to_string()))?;
+    let capture = Arc::clone(capture);
+    match labels {
+        None => Ok(Chunk { rows, capture, verdicts: Vec::new() }),
+        Some(labels) => {
+            let verdicts = labels.judge(&rows, &capture)?;
+            Ok(Chunk { rows: labels::join(&rows, &verdicts)?, capture, verdicts })
+        }
+    }
 }
 
 fn conclude(captures: &[Source], ended: Vec<Ended>) -> Result<Outcome, LabError> {
@@ -360,7 +370,11 @@ fn conclude(captures: &[Source], ended: Vec<Ended>) -> Result<Outcome, LabError>
             Ok(report) => outcome.add(source, report),
             Err(error) => {
                 unopened += 1;
-                outcome.faults.push(CaptureFault { capture: source.name.clone(), packets: 0, error: error.to_string() });
+                outcome.faults.push(CaptureFault {
+                    capture: source.name.clone(),
+                    packets: 0,
+                    error: error.to_string(),
+                });
                 first_error.get_or_insert(error);
             }
         }

@@ -8,15 +8,23 @@
 //! Absent by design: no clock, no printing (rows asked for on standard output are the exception), no async,
 //! and no learning or packet decoding of its own.
 
+pub mod catalogue;
 pub mod extraction;
 pub mod labels;
 pub mod output;
+pub mod reasons;
 pub mod tables;
 pub mod tasks;
 
+mod alerts;
 mod error;
+mod feed;
+mod grade;
+mod model;
 mod plain;
 mod sources;
+mod time;
 
+pub use catalogue::catalogue;
 pub use cormorant_learn::ctx::{Ctx, ProgressSink};
 pub use error::LabError;

@@ -124,7 +124,9 @@ impl Sink {
     /// [`LabError::Write`] when the directory is missing or may not be written to.
     pub(crate) fn open(output: &Output) -> Result<Self, LabError> {
         match output {
-            Output::Stdout => Ok(Self::Direct(BufWriter::with_capacity(BUFFER_BYTES, Box::new(io::stdout())))),
+            Output::Stdout => {
+                Ok(Self::Direct(BufWriter::with_capacity(BUFFER_BYTES, Box::new(io::stdout()))))
+            }
             Output::File(path, _) => Self::file(path),
         }
     }
@@ -207,7 +209,9 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), LabError> {
 pub(crate) fn write_error(path: &Path, source: io::Error) -> LabError {
     let advice = match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "create the directory first",
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "choose a directory you may write to",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "choose a directory you may write to"
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space or choose another disk",
         io::ErrorKind::IsADirectory => "name a file, not a directory",
         _ => "check the disk and try again",
@@ -252,7 +256,9 @@ mod tests {
 
     #[test]
     fn the_extension_chooses_the_format() {
-        for (text, format) in [("a.parquet", Format::Parquet), ("b/c.CSV", Format::Csv), ("d.jsonl", Format::Ndjson)] {
+        for (text, format) in
+            [("a.parquet", Format::Parquet), ("b/c.CSV", Format::Csv), ("d.jsonl", Format::Ndjson)]
+        {
             assert_eq!(Output::parse(text).unwrap().format(), format);
         }
         assert_eq!(Output::parse("-").unwrap(), Output::Stdout);
@@ -288,7 +294,10 @@ mod tests {
     #[test]
     fn a_missing_directory_is_named_with_what_to_do() {
         let message = Sink::file(Path::new("/no/such/place/rows.csv")).err().unwrap().to_string();
-        assert!(message.contains("/no/such/place/rows.csv") && message.contains("create the directory first"), "{message}");
+        assert!(
+            message.contains("/no/such/place/rows.csv") && message.contains("create the directory first"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -115,7 +115,9 @@ impl Source {
         match &self.place {
             Place::File(path) => Capture::open(path),
             Place::Stdin => Capture::from_reader("standard input", Box::new(io::stdin())),
-            Place::Memory(bytes) => Capture::from_reader(&self.name, Box::new(Cursor::new(Arc::clone(bytes)))),
+            Place::Memory(bytes) => {
+                Capture::from_reader(&self.name, Box::new(Cursor::new(Arc::clone(bytes))))
+            }
         }
     }
 }
@@ -201,7 +203,8 @@ const CAPTURE_STARTS: [[u8; 4]; 5] = [
 mod tests {
     use super::*;
 
-    const PCAP: [u8; 24] = [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 1, 0, 0, 0];
+    const PCAP: [u8; 24] =
+        [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 1, 0, 0, 0];
 
     #[test]
     fn a_directory_stands_for_the_captures_below_it_sorted() {

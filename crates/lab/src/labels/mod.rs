@@ -19,14 +19,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Int64Type, UInt64Type};
-use cormorant_learn::table::{BENIGN, MALICIOUS};
+use arrow::datatypes::{DataType, Field, Int64Type, SchemaRef, UInt64Type};
+use cormorant_learn::table::{BENIGN, MALICIOUS, Role};
 use serde::Serialize;
 
 use crate::LabError;
 use crate::plain::plain;
-use crate::tables::names;
 use crate::tables::read::cannot_read;
+use crate::tables::{batch, names};
 use captures::CaptureLabels;
 use rules::Rules;
 
@@ -147,11 +147,17 @@ impl Labels {
     ///
     /// # Errors
     /// [`LabError::Table`] when a column that rules need is missing or not as expected.
-    pub(crate) fn judge(&mut self, batch: &RecordBatch, capture: &str) -> Result<Vec<Option<Verdict>>, LabError> {
+    pub(crate) fn judge(
+        &mut self,
+        batch: &RecordBatch,
+        capture: &str,
+    ) -> Result<Vec<Option<Verdict>>, LabError> {
         let matches = match &self.source {
             Source::Rules(rules) => {
                 let rows = EndColumns::of(batch)?;
-                (0..batch.num_rows()).map(|row| rows.get(row).map_or(Match::None, |ends| rules.find(&ends, &self.verdicts))).collect()
+                (0..batch.num_rows())
+                    .map(|row| rows.get(row).map_or(Match::None, |ends| rules.find(&ends, &self.verdicts)))
+                    .collect()
             }
             Source::Captures(captures) => {
                 let named = text_column(batch, names::CAPTURE).ok();
@@ -184,14 +190,34 @@ impl Labels {
     }
 }
 
-/// The `label` and `family` columns of judged rows.
-pub(crate) fn columns(verdicts: &[Option<Verdict>]) -> [ArrayRef; 2] {
-    let label: StringArray = verdicts.iter().map(|verdict| verdict.as_ref().map(|verdict| verdict.label)).collect();
+/// The schema with columns for label and family, which replace those it has.
+pub(crate) fn with_labels(schema: &SchemaRef) -> SchemaRef {
+    let ours = [(names::LABEL, Role::Label), (names::FAMILY, Role::Family)];
+    let others = schema.fields().iter().filter(|field| !is_label(field)).map(|field| field.as_ref().clone());
+    let fields = others.chain(ours.map(|(name, role)| batch::field(name, DataType::Utf8, role, "")));
+    batch::with_metadata(fields.collect(), schema.metadata().clone())
+}
+
+/// The rows with the labels they were judged by.
+///
+/// # Errors
+/// [`LabError::Internal`] when there is not one verdict per row.
+pub(crate) fn join(rows: &RecordBatch, verdicts: &[Option<Verdict>]) -> Result<RecordBatch, LabError> {
+    let schema = rows.schema();
+    let kept = schema.fields().iter().zip(rows.columns()).filter(|(field, _)| !is_label(field));
+    let mut columns: Vec<ArrayRef> = kept.map(|(_, column)| Arc::clone(column)).collect();
+    let label: StringArray =
+        verdicts.iter().map(|verdict| verdict.as_ref().map(|verdict| verdict.label)).collect();
     let family = |verdict: &'_ Option<Verdict>| {
         verdict.as_ref().map(|verdict| Arc::clone(&verdict.family)).filter(|family| !family.is_empty())
     };
     let family: StringArray = verdicts.iter().map(family).collect();
-    [Arc::new(label), Arc::new(family)]
+    columns.extend([Arc::new(label) as ArrayRef, Arc::new(family)]);
+    RecordBatch::try_new(with_labels(&schema), columns).map_err(|error| LabError::Internal(error.to_string()))
+}
+
+fn is_label(field: &Field) -> bool {
+    matches!(batch::role(field), Some(Role::Label | Role::Family))
 }
 
 fn label_of(word: &str) -> Option<&'static str> {
@@ -210,7 +236,11 @@ struct EndColumns<'a> {
 
 impl<'a> EndColumns<'a> {
     fn of(batch: &'a RecordBatch) -> Result<Self, LabError> {
-        let numbers = |name| Ok::<_, LabError>(column(batch, name, &DataType::UInt64)?.as_primitive::<UInt64Type>().values().as_ref());
+        let numbers = |name| {
+            Ok::<_, LabError>(
+                column(batch, name, &DataType::UInt64)?.as_primitive::<UInt64Type>().values().as_ref(),
+            )
+        };
         Ok(Self {
             first_ns: column(batch, names::FIRST_NS, &DataType::Int64)?.as_primitive::<Int64Type>().values(),
             protocol: numbers("protocol")?,
@@ -223,7 +253,9 @@ impl<'a> EndColumns<'a> {
 
     /// `None` when an address cannot be read.
     fn get(&self, row: usize) -> Option<Ends> {
-        let address = |texts: &StringArray| texts.is_valid(row).then(|| IpAddr::from_str(texts.value(row)).ok()).flatten();
+        let address = |texts: &StringArray| {
+            texts.is_valid(row).then(|| IpAddr::from_str(texts.value(row)).ok()).flatten()
+        };
         Some(Ends {
             first_ns: self.first_ns[row],
             protocol: u8::try_from(self.protocol[row]).ok()?,
@@ -266,7 +298,8 @@ impl<'a> Sheet<'a> {
         let mut reader = ::csv::ReaderBuilder::new().trim(::csv::Trim::All).from_reader(bytes);
         let mut sheet_header = Vec::new();
         if let Ok(header) = reader.byte_headers() {
-            sheet_header = header.iter().map(|field| plain(&String::from_utf8_lossy(field)).into_owned()).collect();
+            sheet_header =
+                header.iter().map(|field| plain(&String::from_utf8_lossy(field)).into_owned()).collect();
         }
         Ok(Self { name, header: sheet_header, records: reader.into_byte_records(), line: 1 })
     }
@@ -311,7 +344,12 @@ impl Row<'_, '_> {
     }
 
     /// A field parsed.
-    fn parse<T>(&self, column: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, LabError> {
+    fn parse<T>(
+        &self,
+        column: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, LabError> {
         let text = self.text(column);
         parse(&text).ok_or_else(|| LabError::Table {
             place: format!("{}, line {}, field {column}", self.sheet.name, self.sheet.line),

@@ -121,7 +121,8 @@ impl Rules {
         let (a, b) = ordered(ends.source, ends.destination);
         let keys = [Key::Tuple(a, b), pair(a.0, b.0), Key::Address(a.0), Key::Address(b.0), Key::Rest];
         let same_host = usize::from(a.0 == b.0);
-        let keys = keys.iter().enumerate().filter(|(place, _)| !(*place == 3 && same_host == 1)).map(|(_, key)| key);
+        let keys =
+            keys.iter().enumerate().filter(|(place, _)| !(*place == 3 && same_host == 1)).map(|(_, key)| key);
         let mut found: Option<usize> = None;
         for windows in keys.filter_map(|key| self.index.get(key)) {
             for place in windows.holding(ends.first_ns, &self.rules) {
@@ -160,13 +161,15 @@ impl Rule {
     fn key(&self) -> Key {
         let exact_port = |end: &End| (end.ports.0 == end.ports.1).then_some(end.ports.0);
         match (self.source.host(), self.destination.host()) {
-            (Some(source), Some(destination)) => match (exact_port(&self.source), exact_port(&self.destination)) {
-                (Some(source_port), Some(destination_port)) => {
-                    let (a, b) = ordered((source, source_port), (destination, destination_port));
-                    Key::Tuple(a, b)
+            (Some(source), Some(destination)) => {
+                match (exact_port(&self.source), exact_port(&self.destination)) {
+                    (Some(source_port), Some(destination_port)) => {
+                        let (a, b) = ordered((source, source_port), (destination, destination_port));
+                        Key::Tuple(a, b)
+                    }
+                    _ => pair(source, destination),
                 }
-                _ => pair(source, destination),
-            },
+            }
             (Some(address), None) | (None, Some(address)) => Key::Address(address),
             (None, None) => Key::Rest,
         }
@@ -191,7 +194,8 @@ impl Protocol {
 
 impl End {
     fn holds(&self, (address, port): (IpAddr, u16)) -> bool {
-        (self.ports.0..=self.ports.1).contains(&port) && self.network.is_none_or(|network| network.holds(address))
+        (self.ports.0..=self.ports.1).contains(&port)
+            && self.network.is_none_or(|network| network.holds(address))
     }
 
     /// The address when it is exactly one.
@@ -240,7 +244,8 @@ fn network(text: &str) -> Option<Option<Network>> {
     if text == "*" {
         return Some(None);
     }
-    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let (address, prefix) =
+        text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
     let address = IpAddr::from_str(address).ok()?;
     let prefix = match prefix {
         Some(prefix) => prefix.parse().ok().filter(|prefix| *prefix <= bits(address))?,
@@ -292,7 +297,8 @@ mod tests {
     use super::super::Labels;
     use super::*;
 
-    const HEADER: &str = "start,end,protocol,source,source_port,destination,destination_port,label,family,note\n";
+    const HEADER: &str =
+        "start,end,protocol,source,source_port,destination,destination_port,label,family,note\n";
 
     fn labels(rows: &str) -> Labels {
         Labels::parse("labels.csv", format!("{HEADER}{rows}").as_bytes()).unwrap()
@@ -410,7 +416,8 @@ mod tests {
         let labels = labels(&rows);
         let super::super::Source::Rules(rules) = &labels.source else { panic!("rules expected") };
         for n in 0..2000u32 {
-            let (source, destination) = (format!("10.0.0.{}#{}", n % 5, n % 7), format!("10.0.0.{}#{}", n % 3, n % 11));
+            let (source, destination) =
+                (format!("10.0.0.{}#{}", n % 5, n % 7), format!("10.0.0.{}#{}", n % 3, n % 11));
             let flow = ends(f64::from(n % 360), 6, &source, &destination);
             let mut families: Vec<_> = (0..rules.rules.len())
                 .filter(|&at| {
@@ -452,7 +459,8 @@ mod tests {
                 assert!(message.contains(part), "`{part}` is not in: {message}");
             }
         }
-        let short = Labels::parse("labels.csv", format!("{HEADER}1,2,tcp\n").as_bytes()).err().unwrap().to_string();
+        let short =
+            Labels::parse("labels.csv", format!("{HEADER}1,2,tcp\n").as_bytes()).err().unwrap().to_string();
         assert!(short.contains("labels.csv") && short.contains("line: 2"), "{short}");
     }
 }

@@ -20,7 +20,10 @@ pub(crate) const ROLE: &str = "role";
 
 /// An Arrow field with its role and unit.
 pub(crate) fn field(name: &str, data_type: DataType, role: Role, unit: &str) -> Field {
-    let metadata = HashMap::from([(ROLE.to_owned(), names::word_of(role).to_owned()), (UNIT.to_owned(), unit.to_owned())]);
+    let metadata = HashMap::from([
+        (ROLE.to_owned(), names::word_of(role).to_owned()),
+        (UNIT.to_owned(), unit.to_owned()),
+    ]);
     let nullable = matches!(data_type, DataType::Float64) || matches!(role, Role::Label | Role::Family);
     Field::new(name, data_type, nullable).with_metadata(metadata)
 }
@@ -86,14 +89,18 @@ fn array_of(column: RowColumn) -> Result<ArrayRef, LabError> {
 
 /// Numbers with NaN as null.
 pub(crate) fn float_array(values: Vec<f64>) -> Float64Array {
-    let nulls = values.iter().any(|value| value.is_nan()).then(|| {
-        NullBuffer::new(BooleanBuffer::collect_bool(values.len(), |row| !values[row].is_nan()))
-    });
+    let nulls = values
+        .iter()
+        .any(|value| value.is_nan())
+        .then(|| NullBuffer::new(BooleanBuffer::collect_bool(values.len(), |row| !values[row].is_nan())));
     Float64Array::new(ScalarBuffer::from(values), nulls)
 }
 
 /// The schema with this metadata.
-pub(crate) fn with_metadata(fields: Vec<Field>, metadata: impl IntoIterator<Item = (String, String)>) -> SchemaRef {
+pub(crate) fn with_metadata(
+    fields: Vec<Field>,
+    metadata: impl IntoIterator<Item = (String, String)>,
+) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, metadata.into_iter().collect()))
 }
 

@@ -53,11 +53,6 @@ impl Kinds {
         })
     }
 
-    /// The place of a known column.
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|known| known == name)
-    }
-
     /// Widens a column until it holds this cell.
     pub(crate) fn see(&mut self, place: usize, cell: &Cell<'_>) {
         if let Some(kind) = self.kinds.get_mut(place)
@@ -221,14 +216,19 @@ impl Columns {
         let fault = |expected| Fault { place, expected, found: cell.shown() };
         match builder {
             Builder::Text(builder) if cell.is_missing_text() => builder.append_null(),
-            Builder::Text(builder) => builder.append_value(cell.text().ok_or_else(|| fault("text in UTF-8"))?),
+            Builder::Text(builder) => {
+                builder.append_value(cell.text().ok_or_else(|| fault("text in UTF-8"))?)
+            }
             Builder::Float(builder) if cell.is_missing() => builder.append_null(),
             Builder::Float(builder) => builder.append_value(cell.number().ok_or_else(|| fault("a number"))?),
             Builder::Signed(builder) if cell.is_missing() => builder.append_null(),
-            Builder::Signed(builder) => builder.append_value(cell.number().ok_or_else(|| fault("a whole number"))?),
+            Builder::Signed(builder) => {
+                builder.append_value(cell.number().ok_or_else(|| fault("a whole number"))?)
+            }
             Builder::Unsigned(builder) if cell.is_missing() => builder.append_null(),
             Builder::Unsigned(builder) => {
-                builder.append_value(cell.number().ok_or_else(|| fault("a whole number that is not negative"))?);
+                builder
+                    .append_value(cell.number().ok_or_else(|| fault("a whole number that is not negative"))?);
             }
         }
         Ok(())

@@ -89,7 +89,8 @@ const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 pub(crate) fn open(path: &Path) -> Result<(Kinds, Batches), LabError> {
     let mut reader = reader(path)?;
     let header = reader.byte_headers().map_err(|error| broken(path, &error))?.clone();
-    let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+    let names: Vec<String> =
+        header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
     cells::check_names(path, &names)?;
     let mut kinds = Kinds::new(names);
     let mut record = ByteRecord::new();
@@ -125,7 +126,9 @@ fn batches(path: PathBuf, kinds: Kinds) -> Result<Batches, LabError> {
     let mut record = ByteRecord::new();
     let mut next = move || -> Result<Option<RecordBatch>, LabError> {
         let mut columns = Columns::new(&kinds);
-        while columns.rows() < BATCH_ROWS && reader.read_byte_record(&mut record).map_err(|error| broken(&path, &error))? {
+        while columns.rows() < BATCH_ROWS
+            && reader.read_byte_record(&mut record).map_err(|error| broken(&path, &error))?
+        {
             row += 1;
             for (place, cell) in record.iter().enumerate() {
                 columns.push(place, &Cell::Bytes(cell)).map_err(|fault| fault.at(&path, row, &kinds))?;
@@ -160,9 +163,7 @@ fn broken(path: &Path, error: &::csv::Error) -> LabError {
             found: format!("{len}"),
             advice: "check the separators and quotes of this line".to_owned(),
         },
-        ::csv::ErrorKind::Io(source) => {
-            cannot_read(path, io::Error::new(source.kind(), source.to_string()))
-        }
+        ::csv::ErrorKind::Io(source) => cannot_read(path, io::Error::new(source.kind(), source.to_string())),
         _ => LabError::Table {
             place: path.display().to_string(),
             expected: "comma-separated values".to_owned(),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field as ArrowField, Float64Type, Int64Type, SchemaRef, UInt64Type};
-use cormorant_learn::table::{BENIGN, Column, Feature, FeatureKind, Field, MISSING, Role, Schema, Table, TextColumn};
+use cormorant_learn::table::{
+    BENIGN, Column, Feature, FeatureKind, Field, MISSING, Role, Schema, Table, TextColumn,
+};
 
 use super::{batch, names};
 use crate::LabError;
@@ -14,7 +16,11 @@ use crate::LabError;
 ///
 /// # Errors
 /// [`LabError::Learn`] when columns do not make a table.
-pub(crate) fn training_table(name: &str, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Table, LabError> {
+pub(crate) fn training_table(
+    name: &str,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+) -> Result<Table, LabError> {
     let mut table = Table::default();
     let labels = labels(schema, batches);
     for (place, arrow) in schema.fields().iter().enumerate() {
@@ -42,7 +48,13 @@ pub(crate) fn schema_of<'a>(fields: impl IntoIterator<Item = &'a Arc<ArrowField>
         unit: batch::unit(field).to_owned(),
         kind: if field.data_type() == &DataType::Utf8 { FeatureKind::Text } else { FeatureKind::Number },
     };
-    Schema { features: fields.into_iter().filter(|field| batch::role(field) == Some(Role::Feature)).map(feature).collect() }
+    Schema {
+        features: fields
+            .into_iter()
+            .filter(|field| batch::role(field) == Some(Role::Feature))
+            .map(feature)
+            .collect(),
+    }
 }
 
 /// The feature columns of a table in the order a model wants them.
@@ -84,12 +96,15 @@ impl Selection {
             .fields()
             .iter()
             .enumerate()
-            .filter(|(place, field)| batch::role(field) == Some(Role::Feature) && !self.places.contains(place))
+            .filter(|(place, field)| {
+                batch::role(field) == Some(Role::Feature) && !self.places.contains(place)
+            })
             .map(|(_, field)| field.name().as_str())
             .collect();
         if !extra.is_empty() {
             let shown = crate::plain::plain(&first_few(&extra)).into_owned();
-            self.notes.push(format!("{name}: the model does not use {} of its columns: {shown}", extra.len()));
+            self.notes
+                .push(format!("{name}: the model does not use {} of its columns: {shown}", extra.len()));
         }
     }
 
@@ -97,7 +112,12 @@ impl Selection {
     ///
     /// # Errors
     /// [`LabError::Learn`].
-    pub(crate) fn table(&self, name: &str, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Table, LabError> {
+    pub(crate) fn table(
+        &self,
+        name: &str,
+        schema: &SchemaRef,
+        batches: &[RecordBatch],
+    ) -> Result<Table, LabError> {
         let columns = self.places.iter().map(|&place| column(schema.field(place), batches, place)).collect();
         Table::new(self.fields.clone(), columns).map_err(LabError::learn(name))
     }
@@ -162,15 +182,21 @@ fn column(field: &ArrowField, batches: &[RecordBatch], place: usize) -> Column {
     let arrays = || batches.iter().map(|batch| batch.column(place));
     let nulls = arrays().any(|array| array.null_count() > 0);
     match field.data_type() {
-        DataType::Int64 if !nulls => {
-            Column::I64(arrays().flat_map(|array| array.as_primitive::<Int64Type>().values()).copied().collect())
+        DataType::Int64 if !nulls => Column::I64(
+            arrays().flat_map(|array| array.as_primitive::<Int64Type>().values()).copied().collect(),
+        ),
+        DataType::UInt64 if !nulls => Column::U64(
+            arrays().flat_map(|array| array.as_primitive::<UInt64Type>().values()).copied().collect(),
+        ),
+        DataType::Int64 => {
+            floats(arrays().flat_map(|array| array.as_primitive::<Int64Type>().iter()), |v| v as f64)
         }
-        DataType::UInt64 if !nulls => {
-            Column::U64(arrays().flat_map(|array| array.as_primitive::<UInt64Type>().values()).copied().collect())
+        DataType::UInt64 => {
+            floats(arrays().flat_map(|array| array.as_primitive::<UInt64Type>().iter()), |v| v as f64)
         }
-        DataType::Int64 => floats(arrays().flat_map(|array| array.as_primitive::<Int64Type>().iter()), |v| v as f64),
-        DataType::UInt64 => floats(arrays().flat_map(|array| array.as_primitive::<UInt64Type>().iter()), |v| v as f64),
-        DataType::Utf8 => Column::Text(TextColumn::from_texts(arrays().flat_map(|array| array.as_string::<i32>().iter()))),
+        DataType::Utf8 => {
+            Column::Text(TextColumn::from_texts(arrays().flat_map(|array| array.as_string::<i32>().iter())))
+        }
         _ => floats(arrays().flat_map(|array| array.as_primitive::<Float64Type>().iter()), |v| v),
     }
 }

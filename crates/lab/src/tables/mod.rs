@@ -14,6 +14,7 @@ pub(crate) mod names;
 pub(crate) mod ndjson;
 pub mod provenance;
 pub(crate) mod read;
+pub(crate) mod stack;
 mod view;
 pub(crate) mod write;
 

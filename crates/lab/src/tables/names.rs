@@ -78,7 +78,11 @@ pub(crate) fn type_of(name: &str) -> Option<DataType> {
 pub(crate) fn sets_within(names: &[&str]) -> Vec<String> {
     let whole = |set: &'static FeatureSet| {
         row_schema(&[set]).is_ok_and(|schema| {
-            schema.fields.iter().filter(|field| !field.identity).all(|field| names.contains(&field.name.as_str()))
+            schema
+                .fields
+                .iter()
+                .filter(|field| !field.identity)
+                .all(|field| names.contains(&field.name.as_str()))
         })
     };
     FEATURE_SETS.iter().copied().filter(|set| whole(set)).map(|set| set.name.to_owned()).collect()

@@ -60,7 +60,9 @@ impl<W: Write> NdjsonWriter<W> {
 fn format(column: &View<'_>, row: usize, line: &mut Vec<u8>) -> io::Result<()> {
     match column {
         // JSON has no infinities.
-        View::Float(array) if array.is_valid(row) && array.value(row).is_finite() => write!(line, "{:?}", array.value(row)),
+        View::Float(array) if array.is_valid(row) && array.value(row).is_finite() => {
+            write!(line, "{:?}", array.value(row))
+        }
         View::Signed(array) if array.is_valid(row) => write!(line, "{}", array.value(row)),
         View::Unsigned(array) if array.is_valid(row) => write!(line, "{}", array.value(row)),
         View::Text(array) if array.is_valid(row) => Ok(serde_json::to_writer(line, array.value(row))?),

@@ -39,13 +39,20 @@ impl Provenance {
     pub fn from_metadata(metadata: &HashMap<String, String>) -> Option<Self> {
         let sets = metadata.get(SETS)?;
         let seconds = |key: &str, default: f64| {
-            metadata.get(key).and_then(|text| text.parse().ok()).filter(|s: &f64| s.is_finite()).unwrap_or(default)
+            metadata
+                .get(key)
+                .and_then(|text| text.parse().ok())
+                .filter(|s: &f64| s.is_finite())
+                .unwrap_or(default)
         };
         let default = FlowOptions::default();
         Some(Self {
             version: metadata.get(VERSION).cloned().unwrap_or_default(),
             sets: sets.split(',').filter(|set| !set.is_empty()).map(str::to_owned).collect(),
-            flow: FlowOptions { idle_s: seconds(IDLE, default.idle_s), active_s: seconds(ACTIVE, default.active_s) },
+            flow: FlowOptions {
+                idle_s: seconds(IDLE, default.idle_s),
+                active_s: seconds(ACTIVE, default.active_s),
+            },
             schema_digest: metadata.get(DIGEST).cloned().unwrap_or_default(),
         })
     }

@@ -67,16 +67,26 @@ impl TableReader {
         let columns = self.kept.iter().zip(self.schema.fields()).map(|(&place, field)| {
             let array = normal_array(batch.column(place), field.data_type())
                 .map_err(|found| self.refuse(field.name(), &field.data_type().to_string(), found))?;
-            if batch::role(field) == Some(Role::Label) { self.label_words(&array, field.name()) } else { Ok(array) }
+            if batch::role(field) == Some(Role::Label) {
+                self.label_words(&array, field.name())
+            } else {
+                Ok(array)
+            }
         });
         let columns = columns.collect::<Result<Vec<_>, LabError>>()?;
         self.rows += batch.num_rows() as u64;
-        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| LabError::Internal(error.to_string()))
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+            .map_err(|error| LabError::Internal(error.to_string()))
     }
 
     fn refuse(&self, column: &str, expected: &str, found: String) -> LabError {
         LabError::Table {
-            place: format!("{}, rows from {}, column {}", self.name, self.rows + 1, crate::plain::plain(column)),
+            place: format!(
+                "{}, rows from {}, column {}",
+                self.name,
+                self.rows + 1,
+                crate::plain::plain(column)
+            ),
             expected: expected.to_owned(),
             found,
             advice: "correct the column or leave it out".to_owned(),
@@ -89,12 +99,15 @@ impl TableReader {
         let mut words: Vec<Option<&str>> = Vec::with_capacity(texts.len());
         for (row, text) in texts.iter().enumerate() {
             let word = text.map(|text| label_word(text).ok_or(text)).transpose();
-            words.push(word.map_err(|text| LabError::Table {
-                place: format!("{}, row {}, column {column}", self.name, self.rows + row as u64 + 1),
-                expected: "benign or malicious (or 0 and 1, normal and attack)".to_owned(),
-                found: format!("`{}`", crate::plain::plain(text)),
-                advice: "put the names of attacks in a column called family".to_owned(),
-            })?.flatten());
+            words.push(
+                word.map_err(|text| LabError::Table {
+                    place: format!("{}, row {}, column {column}", self.name, self.rows + row as u64 + 1),
+                    expected: "benign or malicious (or 0 and 1, normal and attack)".to_owned(),
+                    found: format!("`{}`", crate::plain::plain(text)),
+                    advice: "put the names of attacks in a column called family".to_owned(),
+                })?
+                .flatten(),
+            );
         }
         Ok(Arc::new(StringArray::from(words)))
     }
@@ -147,7 +160,8 @@ pub(crate) fn format_of(path: &Path) -> Result<Format, LabError> {
 fn parquet_batches(path: &Path) -> Result<(SchemaRef, Batches), LabError> {
     let file = File::open(path).map_err(|source| cannot_read(path, source))?;
     let damaged = damaged(path, "Parquet");
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error.to_string()))?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error.to_string()))?;
     let schema = Arc::clone(builder.schema());
     let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| damaged(&error.to_string()))?;
     Ok((schema, Box::new(reader.map(move |batch| batch.map_err(|error| damaged(&error.to_string()))))))
@@ -197,7 +211,8 @@ fn normal_schema(path: &Path, schema: &Schema) -> (SchemaRef, Vec<usize>, Vec<St
             Some(data_type) => {
                 let unit = if batch::unit(field).is_empty() { names::unit_of(field.name()) } else { None };
                 fields.push(
-                    batch::field(field.name(), data_type, role, unit.unwrap_or(batch::unit(field))).with_nullable(true),
+                    batch::field(field.name(), data_type, role, unit.unwrap_or(batch::unit(field)))
+                        .with_nullable(true),
                 );
                 kept.push(place);
             }
@@ -207,7 +222,10 @@ fn normal_schema(path: &Path, schema: &Schema) -> (SchemaRef, Vec<usize>, Vec<St
         Vec::new()
     } else {
         let columns = crate::plain::plain(&left_out.join(", ")).into_owned();
-        vec![format!("{}: columns that hold neither numbers nor text were left out: {columns}", path.display())]
+        vec![format!(
+            "{}: columns that hold neither numbers nor text were left out: {columns}",
+            path.display()
+        )]
     };
     (batch::with_metadata(fields, schema.metadata().clone()), kept, notes)
 }

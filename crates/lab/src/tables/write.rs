@@ -23,7 +23,6 @@ use crate::output::{Format, Output, Sink, write_error};
 pub(crate) struct TableWriter {
     encoder: Encoder,
     output: Output,
-    schema: SchemaRef,
     rows: u64,
 }
 
@@ -52,7 +51,7 @@ impl TableWriter {
                 .map_err(from_arrow),
         };
         let encoder = encoder.map_err(|error| refused(output, error))?;
-        Ok(Self { encoder, output: output.clone(), schema: schema.clone(), rows: 0 })
+        Ok(Self { encoder, output: output.clone(), rows: 0 })
     }
 
     /// Appends rows.
@@ -75,7 +74,7 @@ impl TableWriter {
     /// # Errors
     /// [`LabError::Write`]; the old file is untouched.
     pub(crate) fn finish(self) -> Result<u64, LabError> {
-        let Self { encoder, output, rows, .. } = self;
+        let Self { encoder, output, rows } = self;
         let sink = match encoder {
             Encoder::Parquet(writer) => writer.into_inner().map_err(from_parquet),
             Encoder::Csv(writer) => writer.into_inner(),
@@ -85,11 +84,6 @@ impl TableWriter {
         let committed = sink.and_then(|mut sink| sink.commit());
         committed.map_err(|error| refused(&output, error))?;
         Ok(rows)
-    }
-
-    /// The columns being written.
-    pub(crate) fn schema(&self) -> &SchemaRef {
-        &self.schema
     }
 }
 

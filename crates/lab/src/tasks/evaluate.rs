@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::extraction::CaptureFault;
+use crate::feed::Feed;
 use crate::labels::LabelCounts;
+use crate::model::{Loaded, gather, restrict, with_classes};
+use crate::{Ctx, LabError};
 
 /// Which model, on which rows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,4 +49,36 @@ pub struct Report {
     pub faults: Vec<CaptureFault>,
     /// What else is worth knowing, in sentences.
     pub notes: Vec<String>,
+}
+
+/// Scores labelled rows and measures.
+///
+/// # Errors
+/// [`LabError`] of the model, of the inputs, or when no row has a label.
+pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
+    let model = Loaded::read(&spec.model, spec.threshold)?;
+    let feed = Feed::open(&spec.inputs, spec.labels.as_deref(), || model.recipe())?;
+    let selection = model.select("the input", &feed.schema)?;
+    let (table, mut arrived) = gather(feed, ctx)?;
+    let known = model.pipeline.trained().data_digest == table.digest();
+    let table = restrict(&table, &model.pipeline)?;
+    let found = model.pipeline.evaluate(&table, ctx).map_err(LabError::learn("evaluating"))?;
+    arrived.notes.extend(selection.notes);
+    if known {
+        arrived.notes.push("these are the rows the model was trained on: the metrics flatter it".to_owned());
+    }
+    let unseen = |family: &&str| !family.is_empty() && !model.knows(family);
+    let families = found.metrics.families.iter().map(|family| family.family.as_str());
+    Ok(Report {
+        model: model.algorithm(),
+        model_sha256: model.sha256.clone(),
+        rows: found.metrics.rows,
+        rows_unlabelled: found.unlabelled,
+        threshold: model.pipeline.threshold(),
+        families_unseen: families.filter(unseen).map(str::to_owned).collect(),
+        metrics: with_classes(&found.metrics, found.classes.as_ref())?,
+        labels: arrived.labels,
+        faults: arrived.faults,
+        notes: arrived.notes,
+    })
 }

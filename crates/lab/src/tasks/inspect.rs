@@ -106,8 +106,13 @@ pub struct Share {
 /// [`LabError`] when no capture can be opened, or [`LabError::Cancelled`].
 pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     let sources = Sources::find(&spec.captures)?;
-    let mut report =
-        Report { packets: 0, bytes: 0, captures: Vec::new(), faults: Vec::new(), notes: sources.notes.clone() };
+    let mut report = Report {
+        packets: 0,
+        bytes: 0,
+        captures: Vec::new(),
+        faults: Vec::new(),
+        notes: sources.notes.clone(),
+    };
     let mut done = 0;
     let mut unopened = 0;
     for source in &sources.captures {
@@ -123,7 +128,11 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
             Err(error) if unopened + 1 == sources.captures.len() => return Err(error.into()),
             Err(error) => {
                 unopened += 1;
-                CaptureReport { capture: source.name.clone(), fault: Some(error.to_string()), ..Default::default() }
+                CaptureReport {
+                    capture: source.name.clone(),
+                    fault: Some(error.to_string()),
+                    ..Default::default()
+                }
             }
         };
         done += source.bytes;
@@ -174,7 +183,11 @@ fn capture_report(source: &Source, found: Inspection) -> CaptureReport {
         hosts_capped: found.hosts_capped,
         talkers: found.talkers.iter().map(talker).collect(),
         malformed: found.malformed.iter().map(|tally| (tally.of.name().to_owned(), tally.packets)).collect(),
-        undecoded_links: found.undecoded_links.iter().map(|tally| (tally.of.to_string(), tally.packets)).collect(),
+        undecoded_links: found
+            .undecoded_links
+            .iter()
+            .map(|tally| (tally.of.to_string(), tally.packets))
+            .collect(),
         fault: found.fault.map(|fault| fault.to_string()),
     }
 }

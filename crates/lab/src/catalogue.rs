@@ -1,0 +1,202 @@
+//! Everything that can be named in a spec, as data: what `list` shows.
+
+use cormorant_learn::estimator::Kind;
+use cormorant_learn::eval::split::SPLITS;
+use cormorant_learn::models::MODELS;
+use cormorant_learn::params::ParamSpec;
+use cormorant_learn::prep::PREPARATIONS;
+use cormorant_net::features::{ColumnKind, FEATURE_SETS, RowField, identity};
+use serde::Serialize;
+
+use crate::output::Format;
+
+/// Everything that can be named.
+#[derive(Clone, Debug, Serialize)]
+pub struct Catalogue {
+    /// Feature sets.
+    pub features: Vec<FeatureSet>,
+    /// Columns that every table of flows begins with.
+    pub identity: Vec<Column>,
+    /// Learning algorithms.
+    pub models: Vec<Model>,
+    /// Ways to choose what an expert is asked.
+    pub strategies: Vec<Named>,
+    /// Table formats.
+    pub formats: Vec<Named>,
+    /// Ways to hold rows out.
+    pub splits: Vec<Split>,
+    /// Preparation steps.
+    pub preparations: Vec<Preparation>,
+}
+
+/// A feature set.
+#[derive(Clone, Debug, Serialize)]
+pub struct FeatureSet {
+    /// As given to `--features`.
+    pub name: &'static str,
+    /// What it is good for and where it comes from.
+    pub doc: &'static str,
+    /// Its columns in their order.
+    pub columns: Vec<Column>,
+}
+
+/// A column.
+#[derive(Clone, Debug, Serialize)]
+pub struct Column {
+    /// Name; `name_1..name_8` for one that repeats.
+    pub name: String,
+    /// Unit; `1` for plain ratios and indicators, empty for text.
+    pub unit: &'static str,
+    /// `f64`, `i64`, `u64` or `text`.
+    pub kind: &'static str,
+    /// Exact definition and source.
+    pub doc: &'static str,
+}
+
+/// A learning algorithm.
+#[derive(Clone, Debug, Serialize)]
+pub struct Model {
+    /// As given to `-m`.
+    pub name: &'static str,
+    /// `classifier` or `novelty`.
+    pub kind: &'static str,
+    /// What it is, with its source.
+    pub doc: &'static str,
+    /// Hyperparameters.
+    pub params: Vec<Param>,
+}
+
+/// A parameter.
+#[derive(Clone, Debug, Serialize)]
+pub struct Param {
+    /// As in `-p name=value`.
+    pub name: &'static str,
+    /// Type and range in words.
+    pub accepts: String,
+    /// What it is when not given.
+    pub default: &'static str,
+    /// Meaning and unit.
+    pub doc: &'static str,
+}
+
+/// A way to hold rows out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Split {
+    /// Before the colon of `--split`.
+    pub name: &'static str,
+    /// How it is typed, with its default argument.
+    pub example: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+/// A preparation step.
+#[derive(Clone, Debug, Serialize)]
+pub struct Preparation {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    /// Its parameters.
+    pub params: Vec<Param>,
+}
+
+/// A name and what it stands for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Named {
+    /// The name.
+    pub name: &'static str,
+    /// What it stands for.
+    pub doc: &'static str,
+}
+
+/// Everything this build can name.
+#[must_use]
+pub fn catalogue() -> Catalogue {
+    Catalogue {
+        features: FEATURE_SETS.iter().map(|set| feature_set(set)).collect(),
+        identity: identity::fields().iter().map(identity_column).collect(),
+        models: MODELS.iter().map(|model| self::model(model)).collect(),
+        strategies: Vec::new(),
+        formats: Format::ALL.into_iter().map(format).collect(),
+        splits: SPLITS
+            .iter()
+            .map(|split| Split { name: split.name, example: split.example, doc: split.doc })
+            .collect(),
+        preparations: PREPARATIONS
+            .iter()
+            .map(|step| Preparation { name: step.name, doc: step.doc, params: params(step.params) })
+            .collect(),
+    }
+}
+
+fn feature_set(set: &cormorant_net::features::FeatureSet) -> FeatureSet {
+    let column = |column: &cormorant_net::features::Column| Column {
+        name: match column.width {
+            1 => column.name.to_owned(),
+            width => format!("{0}_1..{0}_{width}", column.name),
+        },
+        unit: column.unit,
+        kind: kind(column.kind),
+        doc: column.doc,
+    };
+    FeatureSet { name: set.name, doc: set.doc, columns: set.columns.iter().map(column).collect() }
+}
+
+fn identity_column(field: &RowField) -> Column {
+    Column { name: field.name.clone(), unit: field.unit, kind: kind(field.kind), doc: field.doc }
+}
+
+fn kind(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::F64 => "f64",
+        ColumnKind::I64 => "i64",
+        ColumnKind::U64 => "u64",
+        ColumnKind::Text => "text",
+    }
+}
+
+fn model(spec: &cormorant_learn::estimator::ModelSpec) -> Model {
+    let kind = match spec.kind {
+        Kind::Classifier => "classifier",
+        Kind::Novelty => "novelty",
+    };
+    Model { name: spec.name, kind, doc: spec.doc, params: params(spec.params) }
+}
+
+fn params(specs: &'static [ParamSpec]) -> Vec<Param> {
+    let param = |spec: &ParamSpec| Param {
+        name: spec.name,
+        accepts: spec.kind.to_string(),
+        default: spec.default,
+        doc: spec.doc,
+    };
+    specs.iter().map(param).collect()
+}
+
+fn format(format: Format) -> Named {
+    let doc = match format {
+        Format::Parquet => "Apache Parquet with zstd; roles, units and the schema digest are in its metadata",
+        Format::Csv => "comma-separated values with a header; also what `-o -` writes",
+        Format::Ndjson => "one JSON object per line",
+        Format::Arrow => "Arrow IPC file, also known as Feather version 2, with the same metadata as Parquet",
+    };
+    Named { name: format.name(), doc }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_lists_what_the_tables_hold_with_texts() {
+        let all = catalogue();
+        assert!(all.features.iter().any(|set| set.name == "flow" && set.columns.len() > 60));
+        assert!(all.models.iter().any(|model| model.name == "random-forest" && !model.params.is_empty()));
+        assert!(
+            all.splits.iter().all(|split| split.example.starts_with(split.name) && !split.doc.is_empty())
+        );
+        assert_eq!(all.formats.len(), 4);
+        serde_json::to_string(&all).unwrap();
+    }
+}
