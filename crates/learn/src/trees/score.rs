@@ -9,8 +9,14 @@ use super::forest::{Forest, Node};
 use super::{threads_for, with_threads};
 use crate::matrix::Matrix;
 
+/// Rows that walk together.
+const LANES: usize = 8;
+
 /// Rows of a block.
-const LANES: usize = 128;
+const ROWS: usize = LANES * GROUPS;
+
+/// Groups of [`LANES`] rows in a block: a tree is read from memory once for all of them.
+const GROUPS: usize = 32;
 
 impl Forest {
     /// Mean of the leaves a row falls into.
@@ -33,9 +39,9 @@ impl Forest {
         let used = self.used_columns();
         let lines = out.values_mut();
         with_threads(threads_for(x.rows(), threads), || {
-            lines.par_chunks_mut(LANES * self.outputs).enumerate().for_each_init(
+            lines.par_chunks_mut(ROWS * self.outputs).enumerate().for_each_init(
                 || Block::new(self.cuts.columns()),
-                |block, (index, lines)| block.score(self, &used, x, index * LANES, lines),
+                |block, (index, lines)| block.score(self, &used, x, index * ROWS, lines),
             );
         });
         out
@@ -57,57 +63,53 @@ impl Forest {
 
 /// Room to score a block of rows.
 struct Block {
-    /// Column after column, [`LANES`] codes each.
-    codes: Vec<u8>,
-    /// Node each row is at.
-    at: [u32; LANES],
-    /// The rows still walking.
-    walking: [u8; LANES],
+    /// Group after group, column after column: the codes of the group's rows.
+    codes: Vec<[u8; LANES]>,
 }
 
 impl Block {
     fn new(columns: usize) -> Self {
-        Self { codes: vec![0; columns * LANES], at: [0; LANES], walking: [0; LANES] }
+        Self { codes: vec![[0; LANES]; columns * GROUPS] }
     }
 
     /// Scores the rows from `first` on into `out`.
     fn score(&mut self, forest: &Forest, used: &[usize], x: &Matrix, first: usize, out: &mut [f64]) {
-        let rows = out.len() / forest.outputs;
-        for lane in 0..rows {
-            let row = x.row(first + lane);
+        let columns = forest.cuts.columns();
+        for row in 0..out.len() / forest.outputs {
+            let group = &mut self.codes[row / LANES * columns..][..columns];
+            let values = x.row(first + row);
             for &column in used {
-                self.codes[column * LANES + lane] = forest.cuts.code(column, row[column]);
+                group[column][row % LANES] = forest.cuts.code(column, values[column]);
             }
         }
         for &root in &forest.roots {
-            self.walk(&forest.nodes, root, rows);
-            for (line, &node) in out.chunks_exact_mut(forest.outputs).zip(&self.at) {
-                let leaf = forest.leaf(forest.nodes[node as usize].target);
-                line.iter_mut().zip(leaf).for_each(|(sum, share)| *sum += share);
+            let groups = out.chunks_mut(LANES * forest.outputs).zip(self.codes.chunks_exact(columns));
+            for (lines, codes) in groups {
+                let reached = walk(&forest.nodes, root, codes);
+                for (line, leaf) in lines.chunks_exact_mut(forest.outputs).zip(reached) {
+                    line.iter_mut().zip(forest.leaf(leaf)).for_each(|(sum, share)| *sum += share);
+                }
             }
         }
         out.chunks_exact_mut(forest.outputs).for_each(|line| forest.finish(line));
     }
+}
 
-    /// Walks every row from `root` to its leaf.
-    fn walk(&mut self, nodes: &[Node], root: u32, rows: usize) {
-        self.at.fill(root);
-        (0u8..).zip(&mut self.walking).for_each(|(lane, slot)| *slot = lane);
-        let mut walking = if nodes[root as usize].is_leaf() { 0 } else { rows };
-        while walking > 0 {
-            let mut still = 0;
-            for index in 0..walking {
-                let lane = self.walking[index];
-                let slot = &mut self.at[usize::from(lane)];
-                let node = nodes[*slot as usize];
-                let code = self.codes[usize::from(node.column) * LANES + usize::from(lane)];
-                let right = code.wrapping_add(node.shift()) > node.cut;
-                let leaf = node.is_leaf();
-                *slot = if leaf { *slot } else { node.target + u32::from(right) };
-                self.walking[still] = lane;
-                still += usize::from(!leaf);
-            }
-            walking = still;
+/// The leaves that the rows of a group reach from `root`; a row that is there waits for the others.
+#[inline]
+fn walk(nodes: &[Node], root: u32, codes: &[[u8; LANES]]) -> [u32; LANES] {
+    let mut at = [root; LANES];
+    loop {
+        let mut walking = false;
+        for (lane, at) in at.iter_mut().enumerate() {
+            let node = nodes[*at as usize];
+            let right = codes[usize::from(node.column)][lane].wrapping_add(node.shift()) > node.cut;
+            let next = node.target + u32::from(right);
+            *at = if node.is_leaf() { *at } else { next };
+            walking |= !node.is_leaf();
+        }
+        if !walking {
+            return at.map(|at| nodes[at as usize].target);
         }
     }
 }
