@@ -1,0 +1,43 @@
+//! Any bytes as a capture on the way to rows: no packet is lost from the counts and every batch fits its schema.
+
+#![no_main]
+
+use std::io::Cursor;
+
+use cormorant_net::capture::Capture;
+use cormorant_net::features::{RowColumn, Rows};
+use cormorant_net::meter::{MeterReport, MeterSpec, meter};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((report, rows)) = run(data, 1) else { return };
+    let without: u64 = report.packets_without_flow.iter().map(|(_, packets)| packets).sum();
+    assert_eq!(report.packets, report.packets_in_flows + without);
+    assert_eq!(rows.iter().map(|rows| rows.len as u64).sum::<u64>(), report.flows);
+    for rows in &rows {
+        assert_eq!(rows.columns.len(), rows.schema.fields.len());
+        assert!(rows.columns.iter().all(|column| len(column) == rows.len));
+    }
+});
+
+fn len(column: &RowColumn) -> usize {
+    match column {
+        RowColumn::F64(values) => values.len(),
+        RowColumn::I64(values) => values.len(),
+        RowColumn::U64(values) => values.len(),
+        RowColumn::Text(text) => text.offsets.len().saturating_sub(1),
+    }
+}
+
+fn run(data: &[u8], threads: usize) -> Option<(MeterReport, Vec<Rows>)> {
+    let mut capture = Capture::from_reader("fuzz", Box::new(Cursor::new(data.to_vec()))).ok()?;
+    let sets = vec!["flow".to_owned(), "splt".to_owned()];
+    let spec = MeterSpec { sets, threads, batch_rows: 64, ..MeterSpec::default() };
+    let mut batches = Vec::new();
+    let keep = &mut |rows| {
+        batches.push(rows);
+        Ok(())
+    };
+    let report = meter(&mut capture, &spec, &mut |_| true, keep).expect("a sound spec");
+    Some((report, batches))
+}
