@@ -1,16 +1,18 @@
 //! The same capture gives the same rows, byte for byte: whatever the threads, the batches and the way the bytes come.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Cursor, Read, Write};
 
 use cormorant_net::NetError;
 use cormorant_net::capture::Capture;
-use cormorant_net::features::{FEATURE_SETS, Rows};
+use cormorant_net::features::{FEATURE_SETS, RowColumn, Rows};
 use cormorant_net::flow::{ExpiryReason, FlowConfig};
 use cormorant_net::meter::{MeterSpec, meter, schema};
 use proptest::strategy::{Strategy, ValueTree};
 
 use super::traffic::{Made, Transport, frames, traffic};
 use super::{float, integer, meter_bytes, meter_capture, pcap, rows, text};
+use crate::shared;
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -63,6 +65,48 @@ fn threads_do_not_change_a_row() {
             assert_eq!(format!("{report:?}"), format!("{other:?}"));
         }
     }
+}
+
+#[test]
+fn real_captures_give_the_same_rows_at_any_number_of_threads() {
+    let Some(folder) = shared::folder("real_captures_give_the_same_rows_at_any_number_of_threads") else {
+        return;
+    };
+    let spec = |threads| MeterSpec { threads, ..MeterSpec::default() };
+    let (mut packets, mut in_rows) = (0, 0);
+    for listed in shared::captures(&folder) {
+        let open = || Capture::open(&listed.path);
+        let (Ok(first), Ok(second)) = (open(), open()) else { continue };
+        let (one, report) = meter_capture(first, &spec(1));
+        let (many, other) = meter_capture(second, &spec(3));
+        assert_eq!(digest(&one), digest(&many), "{}", listed.name);
+        assert_eq!(format!("{report:?}"), format!("{other:?}"), "{}", listed.name);
+        packets += report.packets_in_flows;
+        in_rows += one.iter().map(packets_of).sum::<u64>();
+    }
+    assert!(packets > 100_000, "only {packets} packets");
+    assert_eq!(packets, in_rows);
+}
+
+fn packets_of(rows: &Rows) -> u64 {
+    match rows.column("packets") {
+        Some(RowColumn::U64(packets)) => packets.iter().sum(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A hash of every value, NaN included.
+fn digest(batches: &[Rows]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for column in batches.iter().flat_map(|batch| &batch.columns) {
+        match column {
+            RowColumn::F64(values) => values.iter().for_each(|value| value.to_bits().hash(&mut hasher)),
+            RowColumn::I64(values) => values.hash(&mut hasher),
+            RowColumn::U64(values) => values.hash(&mut hasher),
+            RowColumn::Text(values) => (&values.offsets, &values.bytes).hash(&mut hasher),
+        }
+    }
+    hasher.finish()
 }
 
 #[test]
