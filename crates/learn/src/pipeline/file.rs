@@ -88,12 +88,12 @@ impl Pipeline {
             trained: head.trained,
             schema: head.schema,
         };
-        pipeline.check_parts(&head.schema_digest)?;
+        pipeline.check_parts(&head.schema_digest, &head.steps)?;
         Ok(pipeline)
     }
 
     /// Refuses parts that are sound alone but do not belong together.
-    fn check_parts(&self, schema_digest: &str) -> Result<(), LearnError> {
+    fn check_parts(&self, schema_digest: &str, steps: &[String]) -> Result<(), LearnError> {
         let classes = match self.model_spec.kind {
             Kind::Classifier => self.classes.len() == self.model.outputs() && self.classes.len() >= 2,
             Kind::Novelty => self.classes.is_empty() && self.model.outputs() == 1,
@@ -102,6 +102,10 @@ impl Pipeline {
             && self.baseline.features.iter().all(super::BaselineFeature::is_sound);
         for (sound, part) in [
             (self.schema.digest() == schema_digest, "the schema and its digest"),
+            (
+                self.prep.names().eq(steps.iter().map(String::as_str)),
+                "the header's steps and the preparation",
+            ),
             (self.model.columns() == self.prep.columns().len(), "the preparation's and the model's columns"),
             (classes, "the classes and the model's outputs"),
             (baseline, "the schema and the baseline"),

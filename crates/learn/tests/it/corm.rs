@@ -1,0 +1,130 @@
+//! `.corm` files: old ones open for ever, damaged ones are refused and never panic.
+
+use std::path::PathBuf;
+
+use cormorant_learn::corm;
+use cormorant_learn::ctx::Ctx;
+use cormorant_learn::models::MODELS;
+use cormorant_learn::pipeline::{Pipeline, PipelineSpec};
+use cormorant_learn::table::Table;
+
+use crate::data::traffic;
+use crate::mutate::{mutated, mutations};
+
+fn ctx() -> Ctx {
+    Ctx::new(1, 1)
+}
+
+fn small(model: &str, table: &Table) -> Pipeline {
+    let spec = PipelineSpec::new(model);
+    let few = MODELS
+        .iter()
+        .any(|known| known.name == model && known.params.iter().any(|param| param.name == "trees"));
+    Pipeline::fit(&if few { spec.with("trees", "3") } else { spec }, table, &ctx()).unwrap()
+}
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// Written once per format version with `CORMORANT_UPDATE=1`, and never again: people keep such files.
+#[test]
+fn files_of_version_1_open_for_ever() {
+    let (learn, probe) = (traffic(120, 1), traffic(20, 2));
+    for model in ["logistic", "decision-tree", "random-forest", "isolation-forest"] {
+        let (file, scores) = (fixture(&format!("v1-{model}.corm")), fixture(&format!("v1-{model}.scores")));
+        if std::env::var_os("CORMORANT_UPDATE").is_some() && !file.exists() {
+            let pipeline = small(model, &learn);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, pipeline.to_bytes().unwrap()).unwrap();
+            std::fs::write(&scores, as_text(&pipeline.score(&probe, &ctx()).unwrap().malicious)).unwrap();
+        }
+        let pipeline = Pipeline::from_bytes(&std::fs::read(&file).unwrap()).unwrap();
+        assert_eq!(pipeline.trained().rows, 120);
+        let found = pipeline.score(&probe, &ctx()).unwrap().malicious;
+        let expected = std::fs::read_to_string(&scores).unwrap();
+        for (found, expected) in found.iter().zip(expected.lines()) {
+            assert!(
+                (found - expected.parse::<f64>().unwrap()).abs() < 1e-12,
+                "{model}: {found} is not {expected}"
+            );
+        }
+        assert_eq!(found.len(), expected.lines().count());
+    }
+}
+
+fn as_text(scores: &[f64]) -> String {
+    scores.iter().map(|score| format!("{score}\n")).collect()
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let file = small("decision-tree", &traffic(60, 3)).to_bytes().unwrap();
+    for index in 0..mutations() {
+        let damaged = mutated(&file, index);
+        assert!(
+            damaged == file || Pipeline::from_bytes(&damaged).is_err(),
+            "mutation {index} went unnoticed"
+        );
+    }
+}
+
+/// Someone who damages a file on purpose mends the checksums.
+#[test]
+fn damaged_sections_under_right_checksums_never_panic() {
+    let table = traffic(60, 4);
+    for model in MODELS {
+        let file = small(model.name, &table).to_bytes().unwrap();
+        let sections: Vec<(corm::Tag, Vec<u8>)> =
+            corm::read(&file).unwrap().into_iter().map(|(tag, body)| (tag, body.to_vec())).collect();
+        let mut opened = 0;
+        for index in 0..mutations() {
+            let mut damaged = sections.clone();
+            let place = index as usize % damaged.len();
+            damaged[place].1 = mutated(&damaged[place].1, index);
+            let Ok(pipeline) = Pipeline::from_bytes(&corm::write(&damaged).unwrap()) else { continue };
+            opened += 1;
+            use_everything(&pipeline, &table);
+        }
+        eprintln!("{}: {opened} of {} damaged files open", model.name, mutations());
+    }
+}
+
+fn use_everything(pipeline: &Pipeline, table: &Table) {
+    let few = table.take_rows(&[0, 1, 28]);
+    drop((pipeline.score(&few, &ctx()), pipeline.evaluate(&few, &ctx()), pipeline.to_bytes()));
+    (0..3).for_each(|row| drop(pipeline.explain(&few, row)));
+}
+
+#[test]
+fn sections_of_different_models_do_not_mix() {
+    let table = traffic(90, 5);
+    let open = |model| small(model, &table).to_bytes().unwrap();
+    let (one, other) = (open("logistic"), open("decision-tree"));
+    let (one, other) = (corm::read(&one).unwrap(), corm::read(&other).unwrap());
+    for swapped in 0..one.len() {
+        let mixed: Vec<(corm::Tag, Vec<u8>)> = (0..one.len())
+            .map(|place| if place == swapped { other[place] } else { one[place] })
+            .map(|(tag, body)| (tag, body.to_vec()))
+            .collect();
+        let opened = Pipeline::from_bytes(&corm::write(&mixed).unwrap());
+        assert!(
+            opened.is_err() || one[swapped] == other[swapped],
+            "section {swapped} of another model was taken"
+        );
+    }
+    let fewer: Vec<(corm::Tag, Vec<u8>)> = one[1..].iter().map(|(tag, body)| (*tag, body.to_vec())).collect();
+    let error = Pipeline::from_bytes(&corm::write(&fewer).unwrap()).err().unwrap().to_string();
+    assert!(error.contains("section HEAD is missing"), "{error}");
+}
+
+#[test]
+fn the_header_is_json_that_says_what_the_model_is() {
+    let file = small("logistic", &traffic(90, 6)).to_bytes().unwrap();
+    let sections = corm::read(&file).unwrap();
+    let head: serde_json::Value = serde_json::from_slice(sections[0].1).unwrap();
+    assert_eq!(head["model"], "logistic");
+    assert_eq!(head["schema"]["features"][0]["name"], "bytes");
+    assert_eq!(head["trained"]["rows"], 90);
+    assert_eq!(head["schema_digest"].as_str().unwrap().len(), 64);
+}

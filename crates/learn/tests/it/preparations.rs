@@ -1,0 +1,141 @@
+//! What every line of `PREPARATIONS` must hold.
+
+use cormorant_learn::matrix::Matrix;
+use cormorant_learn::params::{ParamKind, Params};
+use cormorant_learn::prep::{PREPARATIONS, PrepSpec, Preparation, Step, StepSpec, Values};
+use cormorant_learn::table::{Column, Field, Role, Table, TextColumn};
+
+use crate::data::traffic;
+use crate::mutate::{mutated, mutations};
+
+/// The step between those that make any table numeric.
+fn chain(spec: &PrepSpec) -> Vec<StepSpec> {
+    [spec.name, "impute", "one-hot"].map(StepSpec::new).to_vec()
+}
+
+fn values(table: &Table) -> Vec<Values<'_>> {
+    let take = |column| match column {
+        &Column::Text(ref text) => Values::Words { codes: text.codes.clone(), words: &text.words },
+        numbers => Values::Numbers((0..numbers.len()).map(|row| numbers.number(row)).collect()),
+    };
+    table.features().map(|(_, column)| take(column)).collect()
+}
+
+fn bits(matrix: &Matrix) -> Vec<u64> {
+    matrix.values().iter().map(|value| value.to_bits()).collect()
+}
+
+fn table(numbers: Vec<f64>, words: &[Option<&str>]) -> Table {
+    let field = |name| Field::new(name, "", Role::Feature);
+    let text = Column::Text(TextColumn::from_texts(words.iter().copied()));
+    Table::new(vec![field("number"), field("word")], vec![Column::F64(numbers), text]).unwrap()
+}
+
+#[test]
+fn bad_parameters_are_refused_by_name() {
+    for spec in PREPARATIONS {
+        assert!(!spec.doc.is_empty());
+        for param in spec.params {
+            let bad = if matches!(param.kind, ParamKind::Bool) { "maybe" } else { "no such value" };
+            let given = [(param.name.to_owned(), bad.to_owned())].into();
+            let message = Params::check(spec.name, spec.params, &given).unwrap_err().to_string();
+            assert!(message.contains(param.name) && message.contains(spec.name), "{message}");
+        }
+    }
+}
+
+#[test]
+fn steps_learn_from_training_rows_only() {
+    let table = traffic(300, 1);
+    let rows: Vec<usize> = (0..100).collect();
+    let fewer = table.take_rows(&rows);
+    for spec in PREPARATIONS {
+        let (among_others, _) = Preparation::fit(&chain(spec), &table, &rows).unwrap();
+        let (alone, prepared) = Preparation::fit(&chain(spec), &fewer, &rows).unwrap();
+        assert_eq!(bits(&among_others.apply(&fewer, 0..100)), bits(&prepared), "{}", spec.name);
+        assert_eq!(among_others.columns(), alone.columns(), "{}", spec.name);
+    }
+}
+
+#[test]
+fn rows_are_prepared_alone_as_they_are_together() {
+    let table = traffic(200, 2);
+    let all: Vec<usize> = (0..200).collect();
+    for spec in PREPARATIONS {
+        let (prep, together) = Preparation::fit(&chain(spec), &table, &all).unwrap();
+        for row in 0..200 {
+            let alone = prep.apply(&table, [row].into_iter());
+            assert_eq!(bits(&alone), bits(&together.take_rows(&[row])), "{} row {row}", spec.name);
+        }
+    }
+}
+
+#[test]
+fn a_loaded_chain_prepares_the_same_bits() {
+    let table = traffic(100, 3);
+    let all: Vec<usize> = (0..100).collect();
+    for spec in PREPARATIONS {
+        let (prep, prepared) = Preparation::fit(&chain(spec), &table, &all).unwrap();
+        let loaded = Preparation::load(&prep.save().unwrap(), &table.schema()).unwrap();
+        assert_eq!(bits(&loaded.apply(&table, 0..100)), bits(&prepared), "{}", spec.name);
+        assert_eq!(loaded.columns(), prep.columns());
+    }
+}
+
+#[test]
+fn odd_columns_leave_finite_numbers() {
+    let huge =
+        [1e300, -1e300, f64::MAX, -f64::MAX, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, f64::NAN];
+    let words = |count: usize| vec![Some("a"); count];
+    let tables = [
+        table(Vec::new(), &[]),
+        table(vec![1.0], &[None]),
+        table(vec![f64::NAN; 3], &[None, None, None]),
+        table(vec![2.0; 4], &words(4)),
+        table(huge.to_vec(), &words(8)),
+    ];
+    for spec in PREPARATIONS {
+        for table in &tables {
+            let all: Vec<usize> = (0..table.rows()).collect();
+            let (prep, prepared) = Preparation::fit(&chain(spec), table, &all).unwrap();
+            assert_eq!(prepared.columns(), prep.columns().len());
+            assert!(prepared.values().iter().all(|value| value.is_finite()), "{}: {prepared:?}", spec.name);
+            let unseen = self::table(vec![-f64::MAX, f64::MAX], &[Some("never seen"), None]);
+            let prepared = prep.apply(&unseen, 0..2);
+            assert!(prepared.values().iter().all(|value| value.is_finite()), "{}: {prepared:?}", spec.name);
+        }
+    }
+}
+
+#[test]
+fn damaged_steps_never_panic() {
+    let table = traffic(30, 4);
+    for spec in PREPARATIONS {
+        let params = Params::check(spec.name, spec.params, &[].into()).unwrap();
+        let step = (spec.fit)(&params, &values(&table)).unwrap();
+        let outline = outline(&*step, &table);
+        let saved = step.save().unwrap();
+        for index in 0..mutations() {
+            let Ok(loaded) = (spec.load)(&mutated(&saved, index)) else { continue };
+            if loaded.outline(&outline).is_ok() {
+                drop(loaded.apply(values(&table)));
+            }
+        }
+    }
+}
+
+/// The outline of a table's features, as the first step of a chain sees it.
+fn outline(step: &dyn Step, table: &Table) -> Vec<cormorant_learn::prep::Outline> {
+    let features = table.schema().features;
+    let outline: Vec<_> = features
+        .iter()
+        .enumerate()
+        .map(|(source, feature)| cormorant_learn::prep::Outline {
+            name: feature.name.clone(),
+            kind: feature.kind,
+            source,
+        })
+        .collect();
+    assert_eq!(step.outline(&outline).unwrap().len(), step.apply(values(table)).len());
+    outline
+}
