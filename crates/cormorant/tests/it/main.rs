@@ -1,1 +1,11 @@
-//! Integration tests.
+//! Integration tests: the real binary, run as a user runs it. One binary, a module per topic.
+
+mod bench;
+mod captures;
+mod errors;
+mod help;
+mod json;
+mod looks;
+mod settings;
+mod tidy;
+mod verbs;

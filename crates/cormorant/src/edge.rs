@@ -1,0 +1,123 @@
+//! What a verb gets from the edge of the program: the context of its task, and ways to show what came of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::available_parallelism;
+
+use anyhow::{Context, Result, bail};
+use cormorant_lab::Ctx;
+use cormorant_lab::extraction::CaptureFault;
+use cormorant_lab::output::Output;
+use serde::Serialize;
+
+use crate::cli::Globals;
+use crate::clock::Stopwatch;
+use crate::config::Settings;
+use crate::failure::{Exit, complain};
+use crate::progress::{self, Progress};
+use crate::terminal::{self, Look, Page, shown_json};
+
+/// The surroundings of a verb.
+pub(crate) struct Edge {
+    /// The context of the verb's task.
+    pub(crate) ctx: Ctx,
+    /// Defaults that were set outside the command line.
+    pub(crate) settings: Settings,
+    /// Since when the verb runs.
+    pub(crate) watch: Stopwatch,
+    /// Whether one JSON document is wanted instead of text.
+    pub(crate) json: bool,
+    progress: Progress,
+}
+
+impl Edge {
+    /// Prepares the surroundings, and lets Ctrl-C cancel the task.
+    ///
+    /// # Errors
+    /// When the system refuses the handler for Ctrl-C.
+    pub(crate) fn new(globals: &Globals, settings: Settings) -> Result<Self> {
+        let threads = globals.threads.unwrap_or_else(cores);
+        let progress = Progress::new();
+        let ctx = progress::context(globals.seed, threads, globals.mem, &progress);
+        stop_on_interrupt(&ctx)?;
+        Ok(Self { ctx, settings, watch: Stopwatch::start(), json: globals.json, progress })
+    }
+
+    /// Prints the report on standard output: as JSON, or as the page that `draw` makes of it.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub(crate) fn show(&self, report: &impl Serialize, draw: impl FnOnce(&mut Page)) -> Result<()> {
+        self.progress.clear();
+        if self.json {
+            let json = serde_json::to_string_pretty(report).context("cannot write the report as JSON")?;
+            return write(&(shown_json(&json) + "\n"));
+        }
+        let mut page = Page::new(Look::of_stdout());
+        draw(&mut page);
+        write(&page.into_text())
+    }
+
+    /// Prints text for another program as it is; as JSON, it is the value of `name`.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub(crate) fn show_verbatim(&self, name: &str, text: &str) -> Result<()> {
+        if self.json { self.show(&serde_json::json!({ name: text }), |_| ()) } else { write(text) }
+    }
+
+    /// Prints the report of a verb that writes rows: where the rows are not.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub(crate) fn show_beside(&self, output: &Output, report: &impl Serialize, draw: impl FnOnce(&mut Page)) -> Result<()> {
+        if output.path().is_some() {
+            return self.show(report, draw);
+        }
+        self.progress.clear();
+        let mut page = Page::new(Look::of_stderr());
+        draw(&mut page);
+        terminal::print_error(&page.into_text());
+        Ok(())
+    }
+
+    /// Where `-o` says the rows go.
+    ///
+    /// # Errors
+    /// When its extension is no format, or when rows and the JSON report both want standard output.
+    pub(crate) fn output(&self, text: &str) -> Result<Output> {
+        let output = Output::parse(text)?;
+        if self.json && output.path().is_none() {
+            bail!("-o - and --json both want standard output; give -o a file, or leave --json out");
+        }
+        Ok(output)
+    }
+
+    /// Tells of the captures that are damaged, on standard error, and what the program says of it at its end.
+    pub(crate) fn tell(&self, faults: &[CaptureFault]) -> Exit {
+        self.progress.clear();
+        faults.iter().for_each(|fault| complain(&fault.error));
+        if faults.is_empty() { Exit::Fine } else { Exit::Mistake }
+    }
+}
+
+/// Cores this process may use.
+pub(crate) fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+fn write(text: &str) -> Result<()> {
+    terminal::print(text).context("cannot write to standard output")
+}
+
+/// The first Ctrl-C asks the task to stop and to leave nothing half-written; the second does not ask.
+fn stop_on_interrupt(ctx: &Ctx) -> Result<()> {
+    let cancel = ctx.cancel_flag();
+    let asked = AtomicBool::new(false);
+    let handler = move || {
+        cancel.store(true, Ordering::Relaxed);
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(Exit::Stopped as i32);
+        }
+    };
+    ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")
+}

@@ -1,0 +1,91 @@
+//! How far a task is: one line on standard error with stage, bar, rate and time left. Silent unless that is a terminal.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cormorant_lab::{Ctx, ProgressSink};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::terminal::{Look, shown};
+
+const REDRAW: Duration = Duration::from_millis(120);
+const STAGE_COLUMNS: usize = 26;
+
+/// The line, and the stage it shows.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    stage: Arc<Mutex<String>>,
+}
+
+impl Progress {
+    /// A line on standard error when that is a terminal, else nothing.
+    pub(crate) fn new() -> Self {
+        let terminal = Look::of_stderr().terminal;
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bar: ProgressBar::with_draw_target(None, target), stage: Arc::default() }
+    }
+
+    /// What a task calls to say how far it is.
+    pub(crate) fn sink(&self) -> ProgressSink {
+        let line = self.clone();
+        Arc::new(move |stage, done, total| line.set(stage, done, total))
+    }
+
+    /// Removes the line, before anything else is printed.
+    pub(crate) fn clear(&self) {
+        self.bar.disable_steady_tick();
+        self.bar.finish_and_clear();
+    }
+
+    fn set(&self, stage: &str, done: u64, total: u64) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        self.enter(stage, total);
+        self.bar.set_position(done);
+    }
+
+    /// Starts the line anew when the stage changes, so that rate and time left are this stage's own.
+    fn enter(&self, stage: &str, total: u64) {
+        let mut current = self.stage.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *current != stage || self.bar.is_finished() {
+            stage.clone_into(&mut current);
+            self.bar.reset();
+            self.bar.set_style(style(stage, total));
+            self.bar.set_message(fitted(stage));
+            self.bar.enable_steady_tick(REDRAW);
+        }
+        if total > 0 && self.bar.length() != Some(total) {
+            self.bar.set_length(total);
+        }
+    }
+}
+
+/// The context of a task: what the user asked for, and this line as its progress.
+pub(crate) fn context(seed: u64, threads: usize, mem_bytes: u64, progress: &Progress) -> Ctx {
+    let mut ctx = Ctx::new(seed, threads).with_progress(progress.sink());
+    ctx.mem_bytes = mem_bytes;
+    ctx
+}
+
+/// Reading captures is counted in bytes; all other stages count what they name.
+fn style(stage: &str, total: u64) -> ProgressStyle {
+    let template = match (total > 0, counts_bytes(stage)) {
+        (true, true) => "{msg} {bar:20} {percent:>3} %  {binary_bytes_per_sec}  {eta} left",
+        (true, false) => "{msg} {bar:20} {percent:>3} %  {per_sec}  {eta} left",
+        (false, true) => "{msg} {spinner} {binary_bytes}  {binary_bytes_per_sec}",
+        (false, false) => "{msg} {spinner} {human_pos}  {per_sec}",
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("━╸─")
+}
+
+fn counts_bytes(stage: &str) -> bool {
+    stage == "reading captures"
+}
+
+fn fitted(stage: &str) -> String {
+    let text: String = shown(stage).chars().take(STAGE_COLUMNS).collect();
+    format!("{text:<STAGE_COLUMNS$}")
+}

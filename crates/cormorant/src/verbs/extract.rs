@@ -1,0 +1,75 @@
+//! `cormorant extract`: a table of feature rows, with labels where there are any.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, FromArgMatches};
+use cormorant_lab::tasks::extract::{self, Report, Spec};
+
+use super::inputs::{Captures, Timeouts};
+use super::{Verb, parts};
+use crate::edge::Edge;
+use crate::failure::Exit;
+use crate::terminal::Page;
+use crate::units::{count, duration};
+
+pub(super) static VERB: Verb = Verb {
+    name: "extract",
+    about: "Turn captures into a table of features, one row per flow",
+    notes: "\
+No feature set reads payload: only sizes, times and headers up to the transport's.
+A label file has the columns start,end,protocol,source,source_port,destination,
+destination_port,label,family,note; a rule matches a flow in either direction by the
+time of its first packet. Rows that no rule or contradicting rules match keep no label.
+The rows of a damaged capture are those before its fault; the exit code is then 1.",
+    example: &["cormorant extract samples/learn.pcapng --labels samples/learn.labels.csv -o learn.parquet"],
+    args: Typed::augment_args,
+    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+};
+
+#[derive(Args)]
+struct Typed {
+    #[command(flatten)]
+    inputs: Captures,
+    /// Feature sets (see `cormorant list features`)
+    #[arg(short, long, value_name = "SET", value_delimiter = ',', default_value = "flow")]
+    features: Vec<String>,
+    /// CSV of label rules
+    #[arg(long, value_name = "FILE", conflicts_with = "label")]
+    labels: Option<PathBuf>,
+    /// One label for every row: benign, malicious or malicious:FAMILY
+    #[arg(long, value_name = "LABEL")]
+    label: Option<String>,
+    /// Where the rows go: a .parquet, .csv, .ndjson or .arrow file, or - for CSV on standard output
+    #[arg(short, long, value_name = "X")]
+    output: String,
+    #[command(flatten)]
+    timeouts: Timeouts,
+}
+
+fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
+    let spec = Spec {
+        captures: typed.inputs.captures,
+        sets: typed.features,
+        labels: typed.labels,
+        label: typed.label,
+        flow: typed.timeouts.options(),
+        output: edge.output(&typed.output)?,
+    };
+    let report = extract::run(&spec, &edge.ctx)?;
+    edge.show_beside(&spec.output, &report, |page| draw(page, &report, edge.watch.seconds()))?;
+    Ok(edge.tell(&report.faults))
+}
+
+/// What was extracted, for `flows` too.
+pub(super) fn draw(page: &mut Page, report: &Report, seconds: f64) {
+    let target = if report.output == "-" { "standard output" } else { &report.output };
+    let sets = if report.sets.is_empty() { String::new() } else { format!(", {} features ({})", report.features, report.sets.join(", ")) };
+    page.heading(format!("{} rows to {target} in {}", count(report.rows), duration(seconds)));
+    page.pairs(&[("columns", format!("{}{sets}", report.columns))]);
+    parts::counts(page, &report.counts, seconds);
+    if let Some(labels) = &report.labels {
+        parts::labels(page, labels);
+    }
+    parts::notes(page, &report.notes);
+}

@@ -1,0 +1,38 @@
+//! `cormorant flows`: one row per flow, with who, when and how much.
+
+use anyhow::Result;
+use clap::{Args, FromArgMatches};
+use cormorant_lab::tasks::flows::{self, Spec};
+
+use super::inputs::{Captures, Timeouts};
+use super::{Verb, extract};
+use crate::edge::Edge;
+use crate::failure::Exit;
+
+pub(super) static VERB: Verb = Verb {
+    name: "flows",
+    about: "Write one row per flow: who, when, how much, why it ended",
+    notes: "The rows of a damaged capture are those before its fault; the exit code is then 1.",
+    example: &["cormorant flows samples/hunt.pcapng -o flows.csv", "cormorant flows samples/hunt.pcapng -o - | head -3"],
+    args: Typed::augment_args,
+    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+};
+
+#[derive(Args)]
+struct Typed {
+    #[command(flatten)]
+    inputs: Captures,
+    /// Where the rows go: a .parquet, .csv, .ndjson or .arrow file, or - for CSV on standard output
+    #[arg(short, long, value_name = "X")]
+    output: String,
+    #[command(flatten)]
+    timeouts: Timeouts,
+}
+
+fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
+    let output = edge.output(&typed.output)?;
+    let spec = Spec { captures: typed.inputs.captures, flow: typed.timeouts.options(), output };
+    let report = flows::run(&spec, &edge.ctx)?;
+    edge.show_beside(&spec.output, &report, |page| extract::draw(page, &report, edge.watch.seconds()))?;
+    Ok(edge.tell(&report.faults))
+}

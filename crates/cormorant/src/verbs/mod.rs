@@ -1,0 +1,69 @@
+//! The verbs, one file each: how it is typed, what it runs, how its report is shown; and one line in [`VERBS`].
+
+mod completions;
+mod demo;
+mod doctor;
+mod evaluate;
+mod extract;
+mod flows;
+mod hunt;
+mod inspect;
+mod inputs;
+mod list;
+mod man;
+mod parts;
+mod score;
+mod train;
+
+use anyhow::Result;
+use clap::{ArgMatches, Command};
+
+use crate::edge::Edge;
+use crate::failure::Exit;
+
+/// All the program knows of a verb.
+pub(crate) struct Verb {
+    /// How it is typed.
+    pub(crate) name: &'static str,
+    /// What it does, in a sentence.
+    pub(crate) about: &'static str,
+    /// What else to know; may be empty.
+    pub(crate) notes: &'static str,
+    /// Commands that run as printed, one after the other, where the project's `samples/` is.
+    pub(crate) example: &'static [&'static str],
+    /// Adds its arguments to a command.
+    pub(crate) args: fn(Command) -> Command,
+    /// Runs it.
+    pub(crate) run: fn(&ArgMatches, &Edge) -> Result<Exit>,
+}
+
+/// Every verb, in the order of `--help`.
+pub(crate) static VERBS: &[&Verb] = &[
+    &demo::VERB,
+    &inspect::VERB,
+    &flows::VERB,
+    &extract::VERB,
+    &train::VERB,
+    &evaluate::VERB,
+    &score::VERB,
+    &hunt::VERB,
+    &list::VERB,
+    &doctor::VERB,
+    &completions::VERB,
+    &man::VERB,
+];
+
+impl Verb {
+    /// Its part of the command line. Notes and example stand in the template, where they are not wrapped, so that an
+    /// example can be copied; `after_help` is for the manual page.
+    pub(crate) fn command(&self) -> Command {
+        let example = self.example.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n");
+        let notes = if self.notes.is_empty() { String::new() } else { format!("{}\n\n", self.notes) };
+        let after = format!("{notes}Example:\n{example}");
+        // The arguments come first: they would put their own text in the place of `about`.
+        (self.args)(Command::new(self.name)).about(self.about).help_template(format!("{HELP}\n\n{after}")).after_help(after)
+    }
+}
+
+/// What stands in every help above the text of its own.
+pub(crate) const HELP: &str = "{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}";

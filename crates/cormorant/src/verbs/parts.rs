@@ -1,0 +1,133 @@
+//! Parts of pages that several verbs show: counts by reason, how labels met rows, notes, metrics.
+
+use std::collections::BTreeMap;
+
+use cormorant_lab::extraction::{Counts, LabelCounts};
+use serde_json::Value;
+
+use crate::terminal::{Grid, Page, Span, Tone, span};
+use crate::units::{bytes, count, counted, metric, rate, share};
+
+/// `3 idle, 1 fin`, largest first; `none` when nothing was counted.
+pub(super) fn tally(counts: &BTreeMap<String, u64>) -> String {
+    let mut counts: Vec<_> = counts.iter().filter(|(_, number)| **number > 0).collect();
+    counts.sort_by_key(|(name, number)| (std::cmp::Reverse(**number), (*name).clone()));
+    let text: Vec<_> = counts.iter().map(|(name, number)| format!("{} {name}", count(**number))).collect();
+    if text.is_empty() { "none".to_owned() } else { text.join(", ") }
+}
+
+/// What was read and what became of it, in lines of names and values.
+pub(super) fn counts(page: &mut Page, counted_here: &Counts, seconds: f64) {
+    let Counts { packets, bytes: wire_bytes, flows, .. } = *counted_here;
+    let speed = format!("{} packets/s", rate(packets, seconds));
+    let mut pairs = vec![
+        ("packets", format!("{} ({}, {speed})", count(packets), bytes(wire_bytes))),
+        ("flows", format!("{} ({})", count(flows), tally(&counted_here.flows_by_expiry))),
+    ];
+    let mut if_any = |name, reasons: &BTreeMap<String, u64>| {
+        if reasons.values().any(|number| *number > 0) {
+            pairs.push((name, tally(reasons)));
+        }
+    };
+    if_any("no flow", &counted_here.packets_without_flow);
+    if_any("malformed", &counted_here.decode_faults);
+    if_any("not decoded", &counted_here.undecoded_links);
+    if counted_here.packets_out_of_order > 0 {
+        pairs.push(("out of order", counted(counted_here.packets_out_of_order, "packet")));
+    }
+    page.pairs(&pairs);
+}
+
+/// How the labels met the rows.
+pub(super) fn labels(page: &mut Page, labels: &LabelCounts) {
+    let rows = labels.matched + labels.unmatched + labels.ambiguous;
+    let mut pairs = vec![("labelled", format!("{} of {} rows", count(labels.matched), count(rows)))];
+    if labels.unmatched > 0 {
+        pairs.push(("no rule", format!("{} rows, left without a label", count(labels.unmatched))));
+    }
+    if labels.ambiguous > 0 {
+        pairs.push(("ambiguous", format!("{} rows that rules disagree on, left without a label", count(labels.ambiguous))));
+    }
+    if labels.rules_unused > 0 {
+        pairs.push(("unused", format!("{} of {} rules match no row", count(labels.rules_unused), count(labels.rules))));
+    }
+    let families: Vec<_> = labels.families.iter().map(|(label, families)| (label.as_str(), named(families))).collect();
+    pairs.extend(families);
+    page.pairs(&pairs);
+}
+
+/// What else the user should know, each on its own lines.
+pub(super) fn notes(page: &mut Page, notes: &[String]) {
+    notes.iter().for_each(|note| page.hanging([span(Tone::Warn, "note: ")], note));
+}
+
+/// The metrics of detection, those that exist, in lines of names and values.
+pub(super) fn metrics(page: &mut Page, metrics: &Value) {
+    let value = |name: &str| metric(metrics.get(name).and_then(Value::as_f64));
+    page.pairs(&[
+        ("recall", format!("{} of the malicious rows are found", value("recall"))),
+        ("FDR", format!("{} of the alerts are false (precision {})", value("fdr"), value("precision"))),
+        ("FPR", format!("{} of the benign rows raise an alert", value("fpr"))),
+        ("F1", format!("{}   MCC {}", value("f1"), value("mcc"))),
+        ("ROC AUC", format!("{}   average precision {}", value("roc_auc"), value("average_precision"))),
+    ]);
+}
+
+/// A row of a table for each entry: name, number, share.
+pub(super) fn shares<'a>(header: &[&'static str; 3], entries: impl IntoIterator<Item = (&'a str, u64)>, whole: u64) -> Grid {
+    let mut grid = Grid::new(header);
+    for (name, number) in entries {
+        grid.row([name.into(), count(number).into(), share(number, whole).into()]);
+    }
+    grid
+}
+
+/// A number that is good when it is zero.
+pub(super) fn unwanted(number: u64) -> Span {
+    span(if number == 0 { Tone::Good } else { Tone::Bad }, count(number))
+}
+
+fn named(families: &BTreeMap<String, u64>) -> String {
+    let named: BTreeMap<_, _> = families
+        .iter()
+        .map(|(name, rows)| (if name.is_empty() { "without a family".to_owned() } else { name.clone() }, *rows))
+        .collect();
+    tally(&named)
+}
+
+/// Marks a family the model never learnt from.
+pub(super) fn unseen(seen: bool) -> Span {
+    if seen { "".into() } else { span(Tone::Warn, "never seen in training") }
+}
+
+/// Detection of each family, from a metrics document.
+pub(super) fn families(page: &mut Page, metrics: &Value, families_unseen: &[String]) {
+    let Some(families) = metrics.get("families").and_then(Value::as_array).filter(|families| !families.is_empty()) else { return };
+    let mut grid = Grid::new(&["family", ">rows", ">caught", ">missed", ">recall", ">F1", ""]);
+    for family in families {
+        let number = |name: &str| family.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let value = |name: &str| metric(family.get(name).and_then(Value::as_f64));
+        let name = family.get("family").and_then(Value::as_str).filter(|name| !name.is_empty()).unwrap_or("(no family)");
+        grid.row([
+            name.into(),
+            count(number("rows")).into(),
+            count(number("detected")).into(),
+            unwanted(number("rows") - number("detected").min(number("rows"))),
+            value("recall").into(),
+            value("f1").into(),
+            unseen(!families_unseen.iter().any(|unseen| unseen == name)),
+        ]);
+    }
+    page.blank();
+    page.grid(&grid);
+}
+
+/// Alerts against truth, from a metrics document.
+pub(super) fn confusion(page: &mut Page, metrics: &Value) {
+    let number = |name: &str| metrics.pointer(&format!("/confusion/{name}")).and_then(Value::as_u64).unwrap_or_default();
+    let mut grid = Grid::new(&["", ">alert", ">no alert"]);
+    grid.row(["malicious".into(), span(Tone::Good, count(number("true_positives"))), unwanted(number("false_negatives"))]);
+    grid.row(["benign".into(), unwanted(number("false_positives")), count(number("true_negatives")).into()]);
+    page.blank();
+    page.grid(&grid);
+}

@@ -1,0 +1,129 @@
+//! `cormorant train`: a labelled table to a model file that knows how good it is on rows it did not see.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, FromArgMatches};
+use cormorant_lab::tasks::train::{self, Importance, ModelCard, Report, Spec};
+
+use super::inputs::{Timeouts, parameters};
+use super::{Verb, parts};
+use crate::edge::Edge;
+use crate::failure::Exit;
+use crate::terminal::{Grid, Page, Tone, span};
+use crate::units::{bytes, count, duration, percent};
+
+pub(super) static VERB: Verb = Verb {
+    name: "train",
+    about: "Learn from labelled rows and write a model file",
+    notes: "\
+Models and their parameters: `cormorant list models`. One more parameter is taken by
+every model: -p target=label|family|class says what it learns to tell apart.
+The metrics are of rows held out of the fit; the model in the file has learnt from all.",
+    example: &[
+        "cormorant extract samples/learn.pcapng --labels samples/learn.labels.csv -o learn.parquet",
+        "cormorant train learn.parquet -m random-forest -p trees=200 -o hunter.corm",
+    ],
+    args: Typed::augment_args,
+    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+};
+
+/// Features shown of those that matter.
+const IMPORTANT: usize = 8;
+
+#[derive(Args)]
+struct Typed {
+    /// Labelled tables, or captures together with --labels
+    #[arg(required = true, value_name = "TABLE")]
+    inputs: Vec<PathBuf>,
+    /// Model to fit (see `cormorant list models`)
+    #[arg(short, long, value_name = "MODEL", default_value = "random-forest")]
+    model: String,
+    /// A parameter of the model, or target=label|family|class
+    #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    param: Vec<String>,
+    /// How rows are held out to judge the model (see `cormorant list splits`) [default: by group, else by time]
+    #[arg(long, value_name = "SPLIT")]
+    split: Option<String>,
+    /// What sets the threshold of an alert: fpr:RATE of benign rows, f1, or a number [default: fpr:0.001]
+    #[arg(long, value_name = "RULE")]
+    threshold: Option<String>,
+    /// CSV of label rules, when captures are given
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Feature sets, when captures are given
+    #[arg(short, long, value_name = "SET", value_delimiter = ',', default_value = "flow")]
+    features: Vec<String>,
+    #[command(flatten)]
+    timeouts: Timeouts,
+    /// The model file to write
+    #[arg(short, long, value_name = "M.corm")]
+    output: PathBuf,
+}
+
+fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
+    let spec = Spec {
+        inputs: typed.inputs,
+        labels: typed.labels,
+        sets: typed.features,
+        flow: typed.timeouts.options(),
+        model: typed.model,
+        params: parameters(&typed.param)?,
+        split: typed.split,
+        threshold: typed.threshold,
+        output: typed.output,
+    };
+    let report = train::run(&spec, &edge.ctx)?;
+    edge.show(&report, |page| draw(page, &report, edge.watch.seconds()))?;
+    Ok(edge.tell(&report.faults))
+}
+
+fn draw(page: &mut Page, report: &Report, seconds: f64) {
+    page.heading(format!("{} in {} ({}) in {}", report.model.model, report.output, bytes(report.file_bytes), duration(seconds)));
+    card(page, &report.model);
+    if report.rows_unlabelled > 0 {
+        let (unlabelled, all) = (count(report.rows_unlabelled), count(report.rows_in));
+        page.pairs(&[("left out", format!("{unlabelled} of {all} rows have no label"))]);
+    }
+    if let Some(labels) = &report.labels {
+        parts::labels(page, labels);
+    }
+    judged(page, &report.model);
+    if !report.importances.is_empty() {
+        page.heading("What matters most");
+        page.grid(&important(&report.importances));
+    }
+    parts::notes(page, &report.notes);
+}
+
+/// What the model learnt from.
+fn card(page: &mut Page, card: &ModelCard) {
+    let base = card.base_rate.map_or_else(String::new, |rate| format!(", {} malicious", percent(rate)));
+    let mut pairs = vec![("learnt from", format!("{} rows{base}, {} features", count(card.rows), card.features))];
+    if !card.families.is_empty() {
+        pairs.push(("families", parts::tally(&card.families)));
+    }
+    pairs.push(("target", card.target.clone()));
+    pairs.push(("parameters", card.params.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")));
+    pairs.push(("threshold", format!("{:.4} ({})", card.threshold, card.threshold_rule)));
+    page.pairs(&pairs);
+}
+
+fn judged(page: &mut Page, card: &ModelCard) {
+    match &card.metrics {
+        Some(metrics) => {
+            page.heading(format!("On rows held out ({})", card.split));
+            parts::metrics(page, metrics);
+            parts::families(page, metrics, &[]);
+        }
+        None => page.hanging([span(Tone::Warn, "note: ")], "no rows could be held out, so nothing is known of how good this model is"),
+    }
+}
+
+fn important(importances: &[Importance]) -> Grid {
+    let mut grid = Grid::new(&["feature", ">importance"]);
+    for one in importances.iter().take(IMPORTANT) {
+        grid.row([one.feature.clone().into(), percent(one.importance).into()]);
+    }
+    grid
+}
