@@ -86,7 +86,8 @@ impl Estimator for TreeEstimator {
             min_leaf: self.params.int("min_samples_leaf"),
             columns_per_split: (tried as usize).max(1),
         };
-        let criterion = if self.params.text("criterion") == "gini" { Criterion::Gini } else { Criterion::Entropy };
+        let criterion =
+            if self.params.text("criterion") == "gini" { Criterion::Gini } else { Criterion::Entropy };
         let balanced = self.params.text("class_weight") == "balanced";
         let fit = ForestFit { trees: self.trees, bootstrap: self.bootstrap, criterion, balanced, growth };
         Ok(Box::new(fit.fit(data, ctx)?))

@@ -1,6 +1,8 @@
 //! Random forest (Breiman 2001): trees on bootstrap samples with a few columns tried per split, probabilities averaged.
 
-use super::decision_tree::{CLASS_WEIGHT, CRITERION, MAX_DEPTH, MIN_LEAF, MIN_SPLIT, TreeEstimator, load, max_features};
+use super::decision_tree::{
+    CLASS_WEIGHT, CRITERION, MAX_DEPTH, MIN_LEAF, MIN_SPLIT, TreeEstimator, load, max_features,
+};
 use crate::LearnError;
 use crate::estimator::{Estimator, Kind, ModelSpec};
 use crate::params::{ParamKind, ParamSpec, Params};
@@ -19,7 +21,12 @@ pub static SPEC: ModelSpec = ModelSpec {
 };
 
 const PARAMS: &[ParamSpec] = &[
-    ParamSpec { name: "trees", kind: ParamKind::Int { min: 1, max: 10_000 }, default: "100", doc: "Number of trees." },
+    ParamSpec {
+        name: "trees",
+        kind: ParamKind::Int { min: 1, max: 10_000 },
+        default: "100",
+        doc: "Number of trees.",
+    },
     CRITERION,
     MAX_DEPTH,
     MIN_SPLIT,

@@ -132,7 +132,8 @@ impl Bins {
         let cuts = &self.cuts.of(column)[usize::from(low)..usize::from(high)];
         let middle = f64::midpoint(cuts[0], cuts[cuts.len() - 1]);
         let above = cuts.partition_point(|&cut| cut < middle).min(cuts.len() - 1);
-        let nearest = if above > 0 && middle - cuts[above - 1] < cuts[above] - middle { above - 1 } else { above };
+        let nearest =
+            if above > 0 && middle - cuts[above - 1] < cuts[above] - middle { above - 1 } else { above };
         low + nearest as u8
     }
 }
@@ -158,7 +159,10 @@ fn encode_block(x: &Matrix, first: usize, codes: &mut [u8]) -> Vec<Vec<f64>> {
 
 fn encode(values: &[f64], cuts: &[f64], codes: &mut [u8]) {
     match *cuts {
-        [] => codes.iter_mut().zip(values).for_each(|(code, value)| *code = if value.is_nan() { MISSING } else { 0 }),
+        [] => codes
+            .iter_mut()
+            .zip(values)
+            .for_each(|(code, value)| *code = if value.is_nan() { MISSING } else { 0 }),
         [cut] => codes.iter_mut().zip(values).for_each(|(code, value)| {
             *code = if value.is_nan() { MISSING } else { u8::from(*value > cut) };
         }),
@@ -257,7 +261,8 @@ fn quantile_cuts(runs: &[(f64, usize)]) -> Vec<f64> {
     let (mut cuts, mut inside) = (Vec::new(), 0usize);
     for pair in runs.windows(2) {
         inside += pair[0].1;
-        let closes = heavy(&pair[0]) || inside as f64 >= share || (heavy(&pair[1]) && inside as f64 >= share / 2.0);
+        let closes =
+            heavy(&pair[0]) || inside as f64 >= share || (heavy(&pair[1]) && inside as f64 >= share / 2.0);
         if closes && cuts.len() < BINS_MAX - 1 {
             cuts.push(between(pair[0].0, pair[1].0));
             inside = 0;
@@ -270,4 +275,75 @@ fn quantile_cuts(runs: &[(f64, usize)]) -> Vec<f64> {
 fn between(low: f64, high: f64) -> f64 {
     let middle = f64::midpoint(low, high);
     if middle < high { middle } else { low }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draw::unit;
+    use super::*;
+
+    fn cuts_of(values: &[f64]) -> Vec<f64> {
+        find_cuts(values, 0)
+    }
+
+    #[test]
+    fn few_values_are_cut_at_midpoints() {
+        assert_eq!(cuts_of(&[3.0, 1.0, f64::NAN, 1.0, 2.0]), [1.5, 2.5]);
+        assert_eq!(cuts_of(&[f64::NAN, f64::NAN]), [0.0; 0]);
+        let next = f64::from_bits(1.0f64.to_bits() + 1);
+        assert_eq!(cuts_of(&[1.0, next]), [1.0], "no number lies between: the lower one is the cut");
+        assert_eq!(cuts_of(&[-f64::MAX, f64::MAX]), [0.0]);
+        let many: Vec<f64> = (0..255).map(f64::from).collect();
+        assert_eq!(cuts_of(&many).len(), 254);
+    }
+
+    #[test]
+    fn many_values_are_cut_into_even_bins_and_heavy_ones_stand_alone() {
+        let mut rng = rng::stream(5, "test", 0);
+        let mut values: Vec<f64> = (0..30_000).map(|_| unit(&mut rng)).collect();
+        values.extend([0.5; 3000]);
+        let cuts = cuts_of(&values);
+        assert!((200..=254).contains(&cuts.len()), "{} cuts", cuts.len());
+        let mut rows = [0usize; 256];
+        values.iter().for_each(|&value| rows[usize::from(code(&cuts, value))] += 1);
+        let heavy = usize::from(code(&cuts, 0.5));
+        assert_eq!(rows[heavy], 3000);
+        let light = (0..=cuts.len()).filter(|&bin| bin != heavy);
+        assert!(light.clone().all(|bin| rows[bin] < 300), "{rows:?}");
+    }
+
+    #[test]
+    fn codes_decide_as_values_do() {
+        let mut rng = rng::stream(6, "test", 0);
+        let mut values: Vec<f64> = (0..2000).map(|_| (unit(&mut rng) - 0.5) * 1e3).collect();
+        values.extend([0.0, -0.0, f64::MIN_POSITIVE, -5e-324, 1e300, -1e300]);
+        let cuts = Cuts::new([cuts_of(&values)].iter().map(Vec::as_slice));
+        let probes =
+            values.iter().copied().chain(cuts.of(0).to_vec()).chain([f64::INFINITY, f64::NEG_INFINITY]);
+        for value in probes {
+            for cut in 0..=cuts.of(0).len() {
+                assert_eq!(
+                    usize::from(cuts.code(0, value)) <= cut,
+                    value <= cuts.value(0, cut),
+                    "{value} at {cut}"
+                );
+            }
+        }
+        assert_eq!(cuts.code(0, f64::NAN), MISSING);
+    }
+
+    #[test]
+    fn a_matrix_is_encoded_by_column_and_by_row() {
+        let values: Vec<f64> = (0..300 * 11).map(|place| f64::from(place * 7919 % 13)).collect();
+        let x = Matrix::from_values(300, 11, values);
+        let bins = Bins::new(&x);
+        for row in 0..300 {
+            for column in 0..11 {
+                let code = bins.by_column()[column * 300 + row];
+                assert_eq!(f64::from(code), x.row(row)[column]);
+                assert_eq!(code, bins.row(row)[column]);
+            }
+        }
+        assert_eq!(bins.middle(0, 2, 9), 5, "of the cuts 2.5 .. 8.5 the middle one");
+    }
 }

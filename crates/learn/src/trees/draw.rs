@@ -118,3 +118,83 @@ impl NodeDraw<'_> {
         known
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng;
+
+    #[test]
+    fn bootstrap_draws_what_theory_says() {
+        let rows = 20_000;
+        let copies = bootstrap(&mut rng::stream(1, "test", 0), rows, rows);
+        assert_eq!(copies.iter().map(|&copies| usize::from(copies)).sum::<usize>(), rows);
+        // Poisson(1): the share of rows drawn 0, 1, 2 times is e^-1, e^-1, e^-1/2, each within five standard errors.
+        for (times, expected) in [(0, 0.3679), (1, 0.3679), (2, 0.1839)] {
+            let share = copies.iter().filter(|&&copies| copies == times).count() as f64 / rows as f64;
+            assert!((share - expected).abs() < 5.0 * 0.0034, "{times} times: {share}");
+        }
+    }
+
+    #[test]
+    fn without_replacement_is_uniform_and_distinct() {
+        let mut times = [0u32; 10];
+        for index in 0..4000 {
+            let drawn = without_replacement(&mut rng::stream(2, "test", index), 10, 3);
+            assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]) && drawn.len() == 3);
+            drawn.iter().for_each(|&row| times[row as usize] += 1);
+        }
+        assert!(times.iter().all(|&times| (1200 - 145..1200 + 145).contains(&times)), "{times:?}");
+        assert_eq!(without_replacement(&mut rng::stream(2, "test", 0), 4, 4), [0, 1, 2, 3]);
+    }
+
+    /// Draws for one node where columns below `constants` are constant; the columns seen to vary.
+    fn vary(draw: &mut ColumnDraw, rng: &mut ChaCha8Rng, known: usize, constants: u32) -> (Vec<u32>, usize) {
+        let mut varying = Vec::new();
+        let mut node = draw.node(rng, known);
+        while let Some(column) = node.next() {
+            if (column as u32) < constants {
+                node.constant();
+            } else {
+                varying.push(column as u32);
+                node.varies();
+            }
+        }
+        (varying, node.finish())
+    }
+
+    #[test]
+    fn columns_are_drawn_evenly_and_without_replacement() {
+        let mut rng = rng::stream(3, "test", 0);
+        let mut draw = ColumnDraw::new(12, 3);
+        let mut times = [0u32; 12];
+        for _ in 0..4000 {
+            let (mut drawn, known) = vary(&mut draw, &mut rng, 0, 0);
+            assert_eq!((drawn.len(), known), (3, 0));
+            drawn.iter().for_each(|&column| times[column as usize] += 1);
+            drawn.sort_unstable();
+            drawn.dedup();
+            assert_eq!(drawn.len(), 3);
+        }
+        assert!(times.iter().all(|&times| (1000 - 140..1000 + 140).contains(&times)), "{times:?}");
+    }
+
+    #[test]
+    fn drawing_goes_on_until_a_column_varies() {
+        let mut rng = rng::stream(4, "test", 0);
+        for _ in 0..200 {
+            let mut draw = ColumnDraw::new(20, 2);
+            let (varying, known) = vary(&mut draw, &mut rng, 0, 19);
+            assert_eq!(varying, [19]);
+            // Below, what was found constant is not looked at again, and columns stay distinct.
+            let (varying, below) = vary(&mut draw, &mut rng, known, 19);
+            assert_eq!(varying, [19]);
+            assert!(below >= known && below <= 19);
+            let mut order = draw.order.clone();
+            order.sort_unstable();
+            assert!(order.iter().copied().eq(0..20));
+        }
+        let (varying, known) = vary(&mut ColumnDraw::new(5, 2), &mut rng, 0, 5);
+        assert_eq!((varying, known), (vec![], 5), "all constant: all are looked at once");
+    }
+}

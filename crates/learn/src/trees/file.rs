@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::COLUMNS_MAX;
 use super::bins::{BINS_MAX, Cuts};
 use super::forest::{DEPTH_MAX, Forest, Node, Parts};
-use super::COLUMNS_MAX;
 use crate::LearnError;
 
 #[derive(Serialize, Deserialize)]
@@ -49,9 +49,13 @@ impl Forest {
         ensure(file.nodes.0.len() % 8 == 0 && file.covers.0.len() * 2 == file.nodes.0.len(), || {
             format!("{} bytes of nodes and {} of covers", file.nodes.0.len(), file.covers.0.len())
         })?;
-        let nodes: Vec<Node> = file.nodes.0.as_chunks().0.iter().map(|&bytes| Node::from_bytes(bytes)).collect();
-        let covers: Vec<f32> = file.covers.0.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-        ensure(covers.iter().all(|cover| cover.is_finite() && *cover > 0.0), || "a weight not above 0".to_owned())?;
+        let nodes: Vec<Node> =
+            file.nodes.0.as_chunks().0.iter().map(|&bytes| Node::from_bytes(bytes)).collect();
+        let covers: Vec<f32> =
+            file.covers.0.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        ensure(covers.iter().all(|cover| cover.is_finite() && *cover > 0.0), || {
+            "a weight not above 0".to_owned()
+        })?;
         let leaves = file.leaves.len() / file.outputs;
         let whole = leaves * file.outputs == file.leaves.len();
         ensure(whole && file.leaves.iter().all(|share| share.is_finite()), || {
@@ -116,7 +120,12 @@ pub(super) fn roots(sizes: &[u32], nodes: usize) -> Result<Vec<u32>, LearnError>
 }
 
 /// Checks that a range of nodes is one tree whose columns, cuts and leaves exist.
-fn check_tree(nodes: &[Node], tree: std::ops::Range<usize>, cuts: &Cuts, leaves: usize) -> Result<(), LearnError> {
+fn check_tree(
+    nodes: &[Node],
+    tree: std::ops::Range<usize>,
+    cuts: &Cuts,
+    leaves: usize,
+) -> Result<(), LearnError> {
     let mut shape = Shape::new(tree.clone());
     for place in tree {
         let node = nodes[place];
@@ -153,7 +162,9 @@ impl Shape {
     /// Notes that `parent` has children `left` and `left + 1`; whether that can be.
     pub(super) fn parent(&mut self, parent: usize, left: usize) -> bool {
         let level = self.levels[parent - self.start];
-        let Some(children) = left.checked_sub(self.start).and_then(|left| self.levels.get_mut(left..left + 2)) else {
+        let Some(children) =
+            left.checked_sub(self.start).and_then(|left| self.levels.get_mut(left..left + 2))
+        else {
             return false;
         };
         let fits = left > parent && level > 0 && (level as usize) <= DEPTH_MAX && *children == [0, 0];
@@ -172,7 +183,8 @@ impl Shape {
 
 /// A value as a named map.
 pub(super) fn write(value: &impl Serialize) -> Result<Vec<u8>, LearnError> {
-    rmp_serde::to_vec_named(value).map_err(|error| LearnError::File(format!("trees cannot be written: {error}")))
+    rmp_serde::to_vec_named(value)
+        .map_err(|error| LearnError::File(format!("trees cannot be written: {error}")))
 }
 
 /// What [`write`] wrote.

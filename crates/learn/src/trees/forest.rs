@@ -140,7 +140,8 @@ impl Model for Forest {
     }
 
     fn contributions(&self, row: &[f64], output: usize) -> Option<Contributions> {
-        (output < self.outputs).then(|| explain(&Output { forest: self, output }, &self.roots, row, self.path_columns))
+        (output < self.outputs)
+            .then(|| explain(&Output { forest: self, output }, &self.roots, row, self.path_columns))
     }
 
     /// Mean decrease of impurity (Breiman 2001).
@@ -199,7 +200,11 @@ impl ForestFit {
                 .map(|tree| {
                     ctx.check()?;
                     let grown = self.grow(&bins, data, &class_weights, rng::stream(ctx.seed, "forest", tree));
-                    ctx.progress("growing trees", done.fetch_add(1, Ordering::Relaxed) + 1, self.trees as u64);
+                    ctx.progress(
+                        "growing trees",
+                        done.fetch_add(1, Ordering::Relaxed) + 1,
+                        self.trees as u64,
+                    );
                     Ok(grown)
                 })
                 .collect();

@@ -49,7 +49,8 @@ pub(super) fn grow<T: Tally>(
     let draw = ColumnDraw::new(bins.columns(), growth.columns_per_split);
     let importances = vec![0.0; bins.columns()];
     let grown = Grown { nodes: vec![Node::leaf(0)], covers: vec![0.0], leaves: Vec::new(), importances };
-    let mut grower = Grower { bins, tally, items, spare, growth, draw, rng, copy: Vec::new(), grown, leaves: 0 };
+    let mut grower =
+        Grower { bins, tally, items, spare, growth, draw, rng, copy: Vec::new(), grown, leaves: 0 };
     grower.run();
     grower.grown
 }
@@ -151,7 +152,8 @@ impl<T: Tally> Grower<'_, T> {
     }
 
     fn split(&mut self, task: &Task<T::Sum>, best: Best) -> [Task<T::Sum>; 2] {
-        let cut = if best.high > best.low { self.bins.middle(best.column, best.low, best.high) } else { best.low };
+        let cut =
+            if best.high > best.low { self.bins.middle(best.column, best.low, best.high) } else { best.low };
         let codes = codes(self.bins, &self.copy, task.copied, best.column);
         let items = &mut self.items[task.start..task.end];
         let lefts = part(items, &mut self.spare, codes, cut, best.missing_left == Some(true));

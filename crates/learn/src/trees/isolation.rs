@@ -85,7 +85,12 @@ impl IsolationFit {
         let sample = self.sample.min(data.x.rows());
         let trees: Result<Vec<Grower<'_>>, LearnError> = with_threads(ctx.threads, || {
             let trees = (0..self.trees as u64).into_par_iter();
-            trees.map(|tree| ctx.check().map(|()| Grower::grow(data.x, sample, rng::stream(ctx.seed, "isolation", tree)))).collect()
+            trees
+                .map(|tree| {
+                    ctx.check()
+                        .map(|()| Grower::grow(data.x, sample, rng::stream(ctx.seed, "isolation", tree)))
+                })
+                .collect()
         });
         let (mut nodes, mut rows, mut roots) = (Vec::new(), Vec::new(), Vec::new());
         for tree in trees? {
@@ -195,7 +200,8 @@ impl IsolationForest {
             depths[left..left + 2].fill(depth);
         }
         let length = |place: usize| f64::from(depths[place]) + mean_path(rows[place] as usize);
-        let lengths = (0..nodes.len()).map(|place| if is_leaf(place) { length(place) } else { 0.0 }).collect();
+        let lengths =
+            (0..nodes.len()).map(|place| if is_leaf(place) { length(place) } else { 0.0 }).collect();
         let path_columns = path_columns(&roots, columns, |place| {
             let node = nodes[place as usize];
             (node.left != place).then_some((node.column as usize, node.left))
@@ -238,7 +244,8 @@ impl IsolationForest {
             format!("{} bytes of nodes and {} of row counts", file.nodes.0.len(), file.rows.0.len())
         })?;
         let nodes: Vec<Node> = file.nodes.0.as_chunks().0.iter().map(Node::from_bytes).collect();
-        let rows: Vec<u32> = file.rows.0.as_chunks().0.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect();
+        let rows: Vec<u32> =
+            file.rows.0.as_chunks().0.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect();
         let roots = roots(&file.trees, nodes.len())?;
         for (&root, &size) in roots.iter().zip(&file.trees) {
             let tree = root as usize..root as usize + size as usize;
@@ -338,5 +345,83 @@ impl Model for IsolationForest {
             nodes: Bytes(self.nodes.iter().flat_map(|node| node.to_bytes()).collect()),
             rows: Bytes(self.rows.iter().flat_map(|rows| rows.to_le_bytes()).collect()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_paths_are_those_of_binary_search_trees() {
+        assert_eq!([mean_path(0), mean_path(1), mean_path(2)], [0.0, 0.0, 1.0]);
+        assert!((mean_path(3) - 5.0 / 3.0).abs() < 1e-15);
+        // By the recurrence: a root that is each of the i keys with equal chance, i + 1 places to end in.
+        let mut total = 0.0;
+        for rows in 2..400usize {
+            total += 2.0 / (rows - 1) as f64;
+            let exact = total - 2.0 * (rows - 1) as f64 / rows as f64;
+            assert!(
+                (mean_path(rows) - exact).abs() < 1e-12,
+                "{rows} rows: {} is not {exact}",
+                mean_path(rows)
+            );
+        }
+        assert!((mean_path(256) - 10.2487).abs() < 1e-3);
+    }
+
+    fn plane(rows: usize) -> Matrix {
+        let mut rng = rng::stream(8, "test", 0);
+        let mut values: Vec<f64> =
+            (0..rows * 3).map(|place| if place % 3 == 2 { 1.0 } else { unit(&mut rng) }).collect();
+        values[0] = 9.0;
+        Matrix::from_values(rows, 3, values)
+    }
+
+    fn fitted(x: &Matrix) -> IsolationForest {
+        IsolationFit { trees: 50, sample: 64 }.fit(&Train::unlabelled(x), &Ctx::new(1, 2)).unwrap()
+    }
+
+    /// Path length by the paper's recursion.
+    fn path(forest: &IsolationForest, place: usize, row: &[f64], depth: usize) -> f64 {
+        let node = forest.nodes[place];
+        if node.left as usize == place {
+            return depth as f64 + mean_path(forest.rows[place] as usize);
+        }
+        let right = usize::from(row[node.column as usize] > node.threshold);
+        path(forest, node.left as usize + right, row, depth + 1)
+    }
+
+    #[test]
+    fn scores_follow_the_papers_formula() {
+        let x = plane(500);
+        let forest = fitted(&x);
+        assert!(forest.depth <= 6, "the height limit is log2 of the sample");
+        assert!(forest.nodes.iter().all(|node| node.column < 2), "the constant column is never split");
+        let scores = forest.score(&x, &Ctx::new(0, 3));
+        for row in 0..500 {
+            let total: f64 =
+                forest.roots.iter().map(|&root| path(&forest, root as usize, x.row(row), 0)).sum();
+            let expected = (-total / 50.0 / mean_path(64)).exp2();
+            assert!((scores.row(row)[0] - expected).abs() < 1e-12);
+            assert!((0.0..1.0).contains(&expected));
+        }
+        let above = (1..500).filter(|&row| scores.row(row)[0] > scores.row(0)[0]).count();
+        assert!(above < 25, "row 0 lies far outside, yet {above} rows have higher scores");
+    }
+
+    #[test]
+    fn contributions_add_up_to_the_logarithm_of_the_score() {
+        let x = plane(300);
+        let forest = fitted(&x);
+        let scores = forest.score(&x, &Ctx::new(0, 1));
+        for row in 0..20 {
+            let why = forest.contributions(x.row(row), 0).unwrap();
+            let total = why.baseline + why.values.iter().sum::<f64>();
+            assert!((total - scores.row(row)[0].log2()).abs() < 1e-12);
+            assert_eq!(why.values[2], 0.0);
+        }
+        let why = forest.contributions(x.row(0), 0).unwrap();
+        assert!(why.values[0] > why.values[1], "what is odd about row 0 is its first column");
     }
 }

@@ -157,7 +157,11 @@ fn legendre(degree: usize, x: f64) -> (f64, f64) {
 }
 
 /// Most different columns on a path from a root; `split` gives column and left child of a split.
-pub(super) fn path_columns(roots: &[u32], columns: usize, split: impl Fn(u32) -> Option<(usize, u32)>) -> usize {
+pub(super) fn path_columns(
+    roots: &[u32],
+    columns: usize,
+    split: impl Fn(u32) -> Option<(usize, u32)>,
+) -> usize {
     let mut most = 0;
     let mut times = vec![0u32; columns];
     for &root in roots {
@@ -182,4 +186,113 @@ pub(super) fn path_columns(roots: &[u32], columns: usize, split: impl Fn(u32) ->
         }
     }
     most
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha8Rng;
+
+    use super::super::draw::{below, unit};
+    use super::*;
+    use crate::rng;
+
+    /// Columns, left children and left shares of splits; values of leaves.
+    struct Toy(Vec<(Option<(usize, u32, f64)>, f64)>);
+
+    impl Explained for Toy {
+        fn step(&self, node: u32, row: &[f64]) -> Step {
+            match self.0[node as usize] {
+                (Some((column, left, left_share)), threshold) => {
+                    Step::Split { column, left, left_share, goes_right: row[column] > threshold }
+                }
+                (None, value) => Step::Leaf(value),
+            }
+        }
+    }
+
+    /// A random tree in which columns come again on a path.
+    fn toy(rng: &mut ChaCha8Rng, columns: usize, splits: usize) -> Toy {
+        let mut nodes = vec![(None, unit(rng))];
+        for _ in 0..splits {
+            let leaves: Vec<usize> = (0..nodes.len()).filter(|&node| nodes[node].0.is_none()).collect();
+            let node = leaves[below(rng, leaves.len() as u64) as usize];
+            let column = below(rng, columns as u64) as usize;
+            nodes[node] = (Some((column, nodes.len() as u32, 0.05 + 0.9 * unit(rng))), unit(rng));
+            nodes.extend([(None, unit(rng)), (None, unit(rng))]);
+        }
+        Toy(nodes)
+    }
+
+    /// What the tree says when only the columns in `known` (a bit set) are known.
+    fn game(tree: &Toy, node: u32, row: &[f64], known: usize) -> f64 {
+        match tree.step(node, row) {
+            Step::Leaf(value) => value,
+            Step::Split { column, left, goes_right, .. } if known >> column & 1 == 1 => {
+                game(tree, left + u32::from(goes_right), row, known)
+            }
+            Step::Split { left, left_share, .. } => {
+                left_share * game(tree, left, row, known)
+                    + (1.0 - left_share) * game(tree, left + 1, row, known)
+            }
+        }
+    }
+
+    /// Shapley's formula over all subsets.
+    fn shapley(tree: &Toy, row: &[f64], column: usize) -> f64 {
+        let columns = row.len();
+        let factorial = |n: u32| (1..=n).map(f64::from).product::<f64>();
+        (0..1usize << columns)
+            .filter(|set| set >> column & 1 == 0)
+            .map(|set| {
+                let size = set.count_ones();
+                let weight =
+                    factorial(size) * factorial(columns as u32 - size - 1) / factorial(columns as u32);
+                weight * (game(tree, 0, row, set | 1 << column) - game(tree, 0, row, set))
+            })
+            .sum()
+    }
+
+    #[test]
+    fn equals_shapley_values_over_all_subsets() {
+        let mut rng = rng::stream(7, "shap test", 0);
+        for case in 0..200 {
+            let columns = 1 + case % 8;
+            let tree = toy(&mut rng, columns, case % 25);
+            let row: Vec<f64> = (0..columns).map(|_| unit(&mut rng)).collect();
+            let most = path_columns(&[0], columns, |node| {
+                tree.0[node as usize].0.map(|(column, left, _)| (column, left))
+            });
+            let found = explain(&tree, &[0], &row, most);
+            assert!((found.baseline - game(&tree, 0, &row, 0)).abs() < 1e-12, "baseline of case {case}");
+            for (column, value) in found.values.iter().enumerate() {
+                let expected = shapley(&tree, &row, column);
+                assert!(
+                    (value - expected).abs() < 1e-11,
+                    "case {case}, column {column}: {value} is not {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn quadrature_is_exact_below_twice_its_points() {
+        for points in 1..40 {
+            let rule = gauss_legendre(points);
+            for degree in 0..2 * points {
+                let sum: f64 = rule.iter().map(|(t, weight)| weight * t.powi(degree as i32)).sum();
+                let exact = 1.0 / (degree as f64 + 1.0);
+                assert!((sum - exact).abs() < 1e-13, "{points} points, degree {degree}: {sum}");
+            }
+        }
+    }
+
+    #[test]
+    fn path_columns_counts_each_column_once_per_path() {
+        let split = |node: u32| {
+            [Some((0, 1)), Some((0, 3)), Some((1, 5)), None, None, Some((2, 7)), None, None, None]
+                [node as usize]
+        };
+        assert_eq!(path_columns(&[0], 3, split), 3);
+        assert_eq!(path_columns(&[1], 3, split), 1);
+    }
 }

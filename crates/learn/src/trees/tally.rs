@@ -229,7 +229,8 @@ impl Tally for Pair {
             }
         };
         if column.is_binary {
-            let ones: u64 = items.iter().map(|item| item.mark * u64::from(column.codes[item.at as usize])).sum();
+            let ones: u64 =
+                items.iter().map(|item| item.mark * u64::from(column.codes[item.at as usize])).sum();
             let varies = ones != 0 && ones != *node;
             if varies {
                 consider(self, node - ones, 0, 1, None);
@@ -391,7 +392,12 @@ impl Tally for Classes {
                 (cut.low, first) = (code, false);
             });
             if missing {
-                self.consider(node, leaf_rows, Best { high: cut.low, missing_left: Some(false), ..cut }, best);
+                self.consider(
+                    node,
+                    leaf_rows,
+                    Best { high: cut.low, missing_left: Some(false), ..cut },
+                    best,
+                );
             }
         }
         touched.for_each(|code| self.clear_cell(code));

@@ -1,5 +1,7 @@
 //! The integration tests of the learning crate: one binary, a module per topic.
 
+#![allow(clippy::print_stderr, reason = "how many damaged files open is worth knowing")]
+
 mod battery;
 mod corm;
 mod data;
@@ -8,3 +10,4 @@ mod mutate;
 mod pipeline;
 mod preparations;
 mod splits;
+mod trees;
