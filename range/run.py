@@ -27,28 +27,39 @@ from world import World
 
 HERE = Path(__file__).parent
 GRACE_S = 120
-PROGRAMS = "chronyd curl dig dnsmasq ethtool ip mosquitto mosquitto_pub nc nginx openssl ping rsync ssh sshd wget".split()
+PROGRAMS = (
+    "chronyd curl dig dnsmasq ethtool ip mosquitto mosquitto_pub nc nginx openssl ping rsync ssh".split()
+)
+PROGRAMS += ["sshd", "wget"]
 
 
 def main() -> int:
     options = arguments()
-    if os.geteuid():
-        print("range: must be root to make network namespaces; run it with sudo", file=sys.stderr)
-        return 2
-    if absent := [program for program in PROGRAMS if not shutil.which(program)]:
-        print(
-            f"range: not found: {', '.join(absent)}; install the packages of range/packages.txt",
-            file=sys.stderr,
-        )
-        return 2
     world = World(options.world, options.seed)
     world.seconds = options.seconds or world.seconds
-    lock = open(f"/run/range-{world.name}.lock", "w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"range: world {world.name} is running already; wait for it or end it", file=sys.stderr)
+    lock = Path(f"/run/range-{world.name}.lock")
+    if problem := obstacle():
+        print(f"range: {problem}", file=sys.stderr)
         return 2
+    with open(lock, "w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"range: world {world.name} is running already; wait for it or end it", file=sys.stderr)
+            return 2
+        return from_clean_to_clean(world, options)
+
+
+def obstacle() -> str:
+    """Why no world can run on this machine; empty when one can."""
+    if os.geteuid():
+        return "must be root to make network namespaces; run it with sudo"
+    absent = [program for program in PROGRAMS if not shutil.which(program)]
+    return f"not found: {', '.join(absent)}; install the packages of range/packages.txt" if absent else ""
+
+
+def from_clean_to_clean(world: World, options: argparse.Namespace) -> int:
+    """Run a world, and remove it whatever happens; an interrupt unwinds like any error."""
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, lambda number, _: sys.exit(128 + number))
     fabric.remove(world)

@@ -12,7 +12,7 @@ from fabric import inside, sh
 from world import Host, World
 
 HERE = Path(__file__).parent / "servers"
-PAGES = {"s": (600, 5_000, 12), "m": (5_000, 16_000, 4), "l": (60_000, 240_000, 6)}
+PAGES = {"s": (600, 5_000, 12), "m": (5_000, 16_000, 4), "l": (50_000, 170_000, 6)}
 
 
 class Services:

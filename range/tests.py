@@ -119,11 +119,13 @@ class Checking(unittest.TestCase):
 
 
 class Cutting(unittest.TestCase):
-    def test_headers_and_first_payload_stay(self):
-        frame = segment("10.0.0.1", 4000, "10.0.0.2", 443, b"p" * 900)
-        spoken, record = {}, pcapng.Record(0, frame, len(frame))
-        first, second = (fit.kept(record, (1, 100, 0), spoken) for _ in range(2))
-        self.assertEqual((len(first.data), len(second.data), second.original), (54 + 100, 54, 954))
+    def test_headers_and_each_sides_first_payload_stay(self):
+        there = segment("10.0.0.1", 4000, "10.0.0.2", 443, b"p" * 900)
+        back = segment("10.0.0.2", 443, "10.0.0.1", 4000, b"q" * 900)
+        cutter = fit.Cutter(fit.Step(opener=100, answerer=50, rest=0))
+        cut = [cutter.cut(pcapng.Record(0, frame, len(frame))) for frame in (there, back, there, back)]
+        self.assertEqual([len(record.data) - 54 for record in cut], [100, 50, 0, 0])
+        self.assertEqual({record.original for record in cut}, {954})
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ def syslog(me) -> None:
     server = me.others("syslog")[0]
     with me.hold("udp", server, 4, 514, "syslog"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _ in range(me.rng.randint(1, 4)):
-            line = f"<134>{me.host.name} app[{me.rng.randrange(900)}]: {me.rng.randbytes(me.rng.randint(10, 90)).hex()}"
+            text = me.rng.randbytes(me.rng.randint(10, 90)).hex()
+            line = f"<134>{me.host.name} app[{me.rng.randrange(900)}]: {text}"
             sock.sendto(line.encode(), (server.v4, 514))
             me.sleep(me.rng.uniform(0, 0.4))
 
