@@ -25,10 +25,13 @@ type Seed = (&'static str, String, Vec<u8>);
 fn packets() -> Vec<(u16, Vec<u8>)> {
     let ipv4 = |protocol, flags, reverse: bool, body: &[u8]| {
         let (a, b) = if reverse { (2, 1) } else { (1, 2) };
-        let header = [0x45, 0, 0, 20 + body.len() as u8, 0, 9, flags, 0, 64, protocol, 0, 0, 10, 0, 0, a, 10, 0, 0, b];
+        let header =
+            [0x45, 0, 0, 20 + body.len() as u8, 0, 9, flags, 0, 64, protocol, 0, 0, 10, 0, 0, a, 10, 0, 0, b];
         (0x0800, [&header[..], body].concat())
     };
-    let tcp = |ports: [u8; 4], flags| [&ports[..], &[0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags, 0x20, 0, 0, 0, 0, 0], b"GET"].concat();
+    let tcp = |ports: [u8; 4], flags| {
+        [&ports[..], &[0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags, 0x20, 0, 0, 0, 0, 0], b"GET"].concat()
+    };
     let udp = [4, 0, 0, 53, 0, 12, 0, 0, 1, 2, 3, 4];
     let mut ipv6 = vec![0x60, 0, 0, 0, 0, 28, 0, 64];
     ipv6.extend([0; 32]);
@@ -59,7 +62,9 @@ fn ethernet_frames() -> Vec<Vec<u8>> {
 /// The same frames as pcap in two byte orders and resolutions, pcapng, gzip-free so that mutations show.
 fn captures() -> Vec<Seed> {
     let mut seeds = Vec::new();
-    for (name, magic, big) in [("us", 0xa1b2_c3d4_u32, false), ("ns", 0xa1b2_3c4d, true), ("mod", 0xa1b2_cd34, false)] {
+    for (name, magic, big) in
+        [("us", 0xa1b2_c3d4_u32, false), ("ns", 0xa1b2_3c4d, true), ("mod", 0xa1b2_cd34, false)]
+    {
         let u32 = |value: u32| if big { value.to_be_bytes() } else { value.to_le_bytes() };
         let u16 = |value: u16| if big { value.to_be_bytes() } else { value.to_le_bytes() };
         let mut file = [&u32(magic)[..], &u16(2), &u16(4), &[0; 8], &u32(65_535), &u32(1)].concat();
@@ -77,7 +82,11 @@ fn captures() -> Vec<Seed> {
         [&kind.to_le_bytes()[..], &length, body, &vec![0; padded - body.len()], &length].concat()
     };
     let section = [0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255];
-    let mut file = [block(0x0a0d_0d0a, &section), block(1, &[1, 0, 0, 0, 0, 0, 4, 0, 9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0])].concat();
+    let mut file = [
+        block(0x0a0d_0d0a, &section),
+        block(1, &[1, 0, 0, 0, 0, 0, 4, 0, 9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0]),
+    ]
+    .concat();
     for (at, frame) in (0_u32..).zip(ethernet_frames()) {
         let length = (frame.len() as u32).to_le_bytes();
         let body = [&[0; 4][..], &[1, 0, 0, 0], &at.to_le_bytes(), &length, &length, &frame].concat();
@@ -85,7 +94,8 @@ fn captures() -> Vec<Seed> {
         file.extend(block(3, &[&length[..], &frame].concat()));
     }
     seeds.push(("capture", "pcapng".to_owned(), file));
-    let metered = seeds.iter().map(|(_, name, bytes)| ("meter", name.clone(), bytes.clone())).collect::<Vec<_>>();
+    let metered =
+        seeds.iter().map(|(_, name, bytes)| ("meter", name.clone(), bytes.clone())).collect::<Vec<_>>();
     seeds.extend(metered);
     seeds
 }
@@ -93,7 +103,8 @@ fn captures() -> Vec<Seed> {
 /// One byte that chooses the link type, two of length beyond the capture, then the frame.
 fn frames() -> Vec<Seed> {
     let ethernet = ethernet_frames().into_iter().enumerate();
-    let ethernet = ethernet.map(|(at, frame)| ("packet", format!("ethernet-{at}"), [&[0, 0, 0][..], &frame].concat()));
+    let ethernet =
+        ethernet.map(|(at, frame)| ("packet", format!("ethernet-{at}"), [&[0, 0, 0][..], &frame].concat()));
     let raw = packets().into_iter().enumerate();
     let raw = raw.map(|(at, (_, body))| ("packet", format!("raw-{at}"), [&[6, 0, 9][..], &body].concat()));
     let loopback = ("packet", "null".to_owned(), [&[3, 0, 0, 2, 0, 0, 0][..], &packets()[4].1].concat());
@@ -117,7 +128,9 @@ fn models() -> Result<Vec<Seed>, Box<dyn std::error::Error>> {
         ],
         vec![
             Column::U64((0..rows as u64).map(|row| row * row % 37 + 40 * u64::from(row % 3 == 0)).collect()),
-            Column::F64((0..rows).map(|row| if row % 9 == 4 { f64::NAN } else { (row as f64).sin() }).collect()),
+            Column::F64(
+                (0..rows).map(|row| if row % 9 == 4 { f64::NAN } else { (row as f64).sin() }).collect(),
+            ),
             Column::Text(TextColumn::from_texts((0..rows).map(word))),
             Column::Text(TextColumn::from_texts((0..rows).map(|row| Some(label(row))))),
             Column::Text(TextColumn::from_texts((0..rows).map(|row| (row % 3 == 0).then(|| family(row))))),
@@ -125,7 +138,9 @@ fn models() -> Result<Vec<Seed>, Box<dyn std::error::Error>> {
     )?;
     let mut seeds = Vec::new();
     for spec in MODELS {
-        let small = [("trees", "3"), ("epochs", "3")].into_iter().filter(|(name, _)| spec.params.iter().any(|p| p.name == *name));
+        let small = [("trees", "3"), ("epochs", "3")]
+            .into_iter()
+            .filter(|(name, _)| spec.params.iter().any(|p| p.name == *name));
         let spec = small.fold(PipelineSpec::new(spec.name), |spec, (name, value)| spec.with(name, value));
         let pipeline = Pipeline::fit(&spec, &table, &Ctx::new(1, 1)).map_err(io::Error::other)?;
         seeds.push(("model_file", spec.model.clone(), pipeline.to_bytes()?));

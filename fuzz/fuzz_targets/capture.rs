@@ -38,7 +38,9 @@ fn read(reader: impl Read + Send + 'static) -> (u64, u64, bool) {
                 packets += 1;
                 assert_eq!(frame.number, packets);
                 assert!(frame.data.len() <= LARGEST_FRAME_BYTES as usize);
-                sum = sum.wrapping_mul(31).wrapping_add(frame.ts_ns as u64 ^ frame.offset ^ frame.data.len() as u64);
+                sum = sum
+                    .wrapping_mul(31)
+                    .wrapping_add(frame.ts_ns as u64 ^ frame.offset ^ frame.data.len() as u64);
                 if let Some(mut packet) = packet::decode(&frame).packet {
                     fragments.resolve(&mut packet);
                     sum = sum.wrapping_add(u64::from(packet.source_port));

@@ -20,9 +20,8 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let sections = corm::read(&data[..size.min(data.len())]).map(|sections| {
-        sections.into_iter().map(|(tag, body)| (tag, body.to_vec())).collect::<Vec<_>>()
-    });
+    let sections = corm::read(&data[..size.min(data.len())])
+        .map(|sections| sections.into_iter().map(|(tag, body)| (tag, body.to_vec())).collect::<Vec<_>>());
     let Ok(mut sections) = sections else { return fuzzer_mutate(data, size, max_size) };
     let chosen = seed as usize % sections.len().max(1);
     if let Some((_, body)) = sections.get_mut(chosen) {
@@ -48,7 +47,9 @@ fn extremes(pipeline: &Pipeline) -> Table {
         fields.push(Field::new(feature.name.clone(), feature.unit.clone(), Role::Feature));
         columns.push(match feature.kind {
             FeatureKind::Number => Column::F64(vec![0.0, -f64::MAX, f64::INFINITY, f64::NAN]),
-            FeatureKind::Text => Column::Text(TextColumn::from_texts([Some(""), Some("tcp"), Some("\u{202e}"), None])),
+            FeatureKind::Text => {
+                Column::Text(TextColumn::from_texts([Some(""), Some("tcp"), Some("\u{202e}"), None]))
+            }
         });
     }
     Table::new(fields, columns).unwrap_or_default()

@@ -213,7 +213,9 @@ fn ranked<T>(tallies: BTreeMap<T, (u64, u64)>) -> Vec<Tally<T>> {
 
 fn top_talkers(hosts: HashMap<IpAddr, Talker>) -> Vec<Talker> {
     let mut talkers: Vec<_> = hosts.into_values().collect();
-    talkers.sort_unstable_by_key(|host| (std::cmp::Reverse(host.sent_bytes + host.received_bytes), host.address));
+    talkers.sort_unstable_by_key(|host| {
+        (std::cmp::Reverse(host.sent_bytes + host.received_bytes), host.address)
+    });
     talkers.truncate(TOP_TALKERS);
     talkers
 }

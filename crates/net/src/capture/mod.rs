@@ -128,7 +128,15 @@ impl Capture {
         let mut chunks = Chunks::new(source);
         let mut interfaces = Vec::new();
         let format = sniff(name, &mut chunks, &mut interfaces)?;
-        Ok(Self { name: name.to_owned(), chunks, format, interfaces, size_bytes: None, packets: 0, ended: false })
+        Ok(Self {
+            name: name.to_owned(),
+            chunks,
+            format,
+            interfaces,
+            size_bytes: None,
+            packets: 0,
+            ended: false,
+        })
     }
 
     /// The next frame; `Ok(None)` at the end.
@@ -232,7 +240,8 @@ fn not_a_capture(name: &str, found: &str, advice: &'static str) -> NetError {
 }
 
 impl Stop {
-    const CUT: &'static str = "the file was cut or is still being written: copy it again, or go on with what was kept";
+    const CUT: &'static str =
+        "the file was cut or is still being written: copy it again, or go on with what was kept";
     const DAMAGED: &'static str = "go on with what was kept, or repair the file with `pcapfix`";
     const UNREADABLE: &'static str = "go on with what was kept, or get a sound copy of the file";
 

@@ -54,7 +54,8 @@ impl Pcap {
         interfaces: &mut Vec<Interface>,
     ) -> Result<Self, Box<Stop>> {
         let have = chunks.need(FILE_HEADER_BYTES).map_err(|e| Stop::reading(0, &e))?;
-        let Some(&[.., s3, s2, s1, s0, l3, l2, l1, l0]) = chunks.window().first_chunk::<FILE_HEADER_BYTES>() else {
+        let Some(&[.., s3, s2, s1, s0, l3, l2, l1, l0]) = chunks.window().first_chunk::<FILE_HEADER_BYTES>()
+        else {
             return Err(Stop::cut(0, "pcap file header", FILE_HEADER_BYTES as u64, have as u64));
         };
         chunks.consume(FILE_HEADER_BYTES);
@@ -93,7 +94,12 @@ impl Pcap {
         let kept = header_bytes + captured.min(LARGEST_FRAME_BYTES) as usize;
         let have = chunks.need(kept).map_err(|e| Stop::reading(offset, &e))?;
         if have < kept {
-            return Err(Stop::cut(offset, "packet record", header_bytes as u64 + u64::from(captured), have as u64));
+            return Err(Stop::cut(
+                offset,
+                "packet record",
+                header_bytes as u64 + u64::from(captured),
+                have as u64,
+            ));
         }
         let data = chunks.place(header_bytes..kept);
         chunks.consume(header_bytes + captured as usize);

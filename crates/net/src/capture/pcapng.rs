@@ -40,7 +40,7 @@ struct Block {
 
 impl Pcapng {
     /// Reads the first section header.
-    pub(super) fn new(chunks: &mut Chunks, interfaces: &mut Vec<Interface>) -> Result<Self, Box<Stop>> {
+    pub(super) fn new(chunks: &mut Chunks, interfaces: &[Interface]) -> Result<Self, Box<Stop>> {
         let mut pcapng = Self { big_endian: false, first_interface: 0, last_ts_ns: 0, closing_length: None };
         let have = chunks.need(8).map_err(|e| Stop::reading(0, &e))?;
         if have < 8 {
@@ -65,8 +65,8 @@ impl Pcapng {
                 return Ok(None);
             };
             let record = match block.kind {
-                ENHANCED_PACKET => Some(self.packet(chunks, &block, interfaces)?),
-                SIMPLE_PACKET | OLD_PACKET => Some(self.rare_packet(chunks, &block, interfaces)?),
+                ENHANCED_PACKET | OLD_PACKET => Some(self.packet(chunks, &block, interfaces)?),
+                SIMPLE_PACKET => Some(self.simple_packet(chunks, &block, interfaces)?),
                 SECTION_TYPE => {
                     self.begin_section(chunks, &block, interfaces)?;
                     None
@@ -95,6 +95,12 @@ impl Pcapng {
         if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
     }
 
+    /// The number at a place of a block's fixed fields.
+    #[inline]
+    fn field<const N: usize>(&self, header: &[u8; N], at: usize) -> u32 {
+        header.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| self.u32(*bytes))
+    }
+
     /// Makes a block's bytes available and checks its two lengths; `None` at the end of the file.
     #[inline]
     fn open_block(&mut self, chunks: &mut Chunks) -> Result<Option<Block>, Box<Stop>> {
@@ -113,7 +119,7 @@ impl Pcapng {
             self.set_byte_order(chunks, offset)?;
         }
         let block = Block { kind: self.u32([k3, k2, k1, k0]), length: self.u32([l3, l2, l1, l0]), offset };
-        if block.length < LEAST_BLOCK_BYTES || block.length % 4 != 0 {
+        if block.length < LEAST_BLOCK_BYTES || !block.length.is_multiple_of(4) {
             let expected = "a block length of at least 12 that 4 divides";
             return Err(Stop::bad(offset, expected, format!("a length of {}", block.length)));
         }
@@ -188,7 +194,11 @@ impl Pcapng {
         interfaces: &[Interface],
     ) -> Result<(), Box<Stop>> {
         if body::<24>(chunks, block).is_none() {
-            return Err(Stop::bad(block.offset, "a section header of 28 bytes", format!("{} bytes", block.length)));
+            return Err(Stop::bad(
+                block.offset,
+                "a section header of 28 bytes",
+                format!("{} bytes", block.length),
+            ));
         }
         self.options(chunks, block, 24, |_, _| {})?;
         self.first_interface = interfaces.len();
@@ -223,7 +233,8 @@ impl Pcapng {
             (RESOLUTION, [resolution, ..]) => clock.tick = Tick::of_resolution(*resolution),
             (OFFSET, value) => {
                 if let Some(bytes) = value.first_chunk() {
-                    clock.offset_s = if big_endian { i64::from_be_bytes(*bytes) } else { i64::from_le_bytes(*bytes) };
+                    clock.offset_s =
+                        if big_endian { i64::from_be_bytes(*bytes) } else { i64::from_le_bytes(*bytes) };
                 }
             }
             _ => {}
@@ -268,55 +279,48 @@ impl Pcapng {
     }
 
     /// Type, length, interface, time (high, low), captured length, length on the wire, the frame, options, length.
+    /// The obsolete packet block differs in having two bytes of interface and two of drops.
     #[inline]
-    fn packet(
-        &self,
-        chunks: &Chunks,
-        block: &Block,
-        interfaces: &[Interface],
-    ) -> Result<Record, Box<Stop>> {
+    fn packet(&self, chunks: &Chunks, block: &Block, interfaces: &[Interface]) -> Result<Record, Box<Stop>> {
         let Some(header) = body::<28>(chunks, block) else {
             return Err(short_packet(block));
         };
-        let &[_, _, _, _, _, _, _, _, i3, i2, i1, i0, h3, h2, h1, h0, l3, l2, l1, l0, c3, c2, c1, c0, w3, w2, w1, w0] =
-            header;
+        let interface = match (self.field(header, 8), block.kind, self.big_endian) {
+            (interface, ENHANCED_PACKET, _) => interface,
+            (shared, _, true) => shared >> 16,
+            (shared, _, false) => shared & 0xffff,
+        };
         let packet = PacketBlock {
-            interface: self.u32([i3, i2, i1, i0]),
-            ticks: Some(u64::from(self.u32([h3, h2, h1, h0])) << 32 | u64::from(self.u32([l3, l2, l1, l0]))),
-            captured: self.u32([c3, c2, c1, c0]),
-            wire: self.u32([w3, w2, w1, w0]),
+            interface,
+            ticks: Some(u64::from(self.field(header, 12)) << 32 | u64::from(self.field(header, 16))),
+            captured: self.field(header, 20),
+            wire: self.field(header, 24),
             start: 28,
         };
         self.record(chunks, block, &packet, interfaces)
     }
 
-    /// The two other packet blocks. Simple: length on the wire, the frame. Obsolete: interface (2), drops (2),
-    /// then as the enhanced one.
+    /// Type, length, length on the wire, the frame, length. The snapshot length says how much was captured.
     #[cold]
-    fn rare_packet(&self, chunks: &Chunks, block: &Block, interfaces: &[Interface]) -> Result<Record, Box<Stop>> {
-        let packet = if block.kind == SIMPLE_PACKET {
-            let Some(&[.., w3, w2, w1, w0]) = body::<12>(chunks, block) else {
-                return Err(short_packet(block));
-            };
-            let wire = self.u32([w3, w2, w1, w0]);
-            let snaplen = interfaces.get(self.first_interface).map_or(0, |interface| interface.snaplen_bytes);
-            let snaplen = if snaplen == 0 { u32::MAX } else { snaplen };
-            PacketBlock { interface: 0, ticks: None, captured: wire.min(snaplen).min(block.length - 16), wire, start: 12 }
-        } else {
-            let Some(&[.., i1, i0, _, _, h3, h2, h1, h0, l3, l2, l1, l0, c3, c2, c1, c0, w3, w2, w1, w0]) =
-                body::<28>(chunks, block)
-            else {
-                return Err(short_packet(block));
-            };
-            PacketBlock {
-                interface: u32::from(self.u16([i1, i0])),
-                ticks: Some(u64::from(self.u32([h3, h2, h1, h0])) << 32 | u64::from(self.u32([l3, l2, l1, l0]))),
-                captured: self.u32([c3, c2, c1, c0]),
-                wire: self.u32([w3, w2, w1, w0]),
-                start: 28,
-            }
+    fn simple_packet(
+        &self,
+        chunks: &Chunks,
+        block: &Block,
+        interfaces: &[Interface],
+    ) -> Result<Record, Box<Stop>> {
+        let Some(header) = body::<12>(chunks, block) else {
+            return Err(short_packet(block));
         };
-        self.record(chunks, block, &packet, interfaces)
+        let wire = self.field(header, 8);
+        let snaplen = interfaces.get(self.first_interface).map_or(0, |interface| interface.snaplen_bytes);
+        let snaplen = if snaplen == 0 { u32::MAX } else { snaplen };
+        let captured = wire.min(snaplen).min(block.length - 16);
+        self.record(
+            chunks,
+            block,
+            &PacketBlock { interface: 0, ticks: None, captured, wire, start: 12 },
+            interfaces,
+        )
     }
 
     /// Checks a packet block's lengths and interface and tells its time.
@@ -330,7 +334,8 @@ impl Pcapng {
     ) -> Result<Record, Box<Stop>> {
         let index = self.first_interface + packet.interface as usize;
         let Some(interface) = interfaces.get(index) else {
-            let expected = format!("one of {} interfaces described before", interfaces.len() - self.first_interface);
+            let expected =
+                format!("one of {} interfaces described before", interfaces.len() - self.first_interface);
             return Err(Stop::bad(block.offset, expected, format!("interface {}", packet.interface)));
         };
         let largest = largest_record(interface.link).min(block.length - 4 - packet.start);
@@ -368,7 +373,11 @@ fn body<'a, const N: usize>(chunks: &'a Chunks, block: &Block) -> Option<&'a [u8
 
 #[cold]
 fn short_packet(block: &Block) -> Box<Stop> {
-    Stop::bad(block.offset, "a packet block with its fixed fields", format!("a block of {} bytes", block.length))
+    Stop::bad(
+        block.offset,
+        "a packet block with its fixed fields",
+        format!("a block of {} bytes", block.length),
+    )
 }
 
 #[cold]

@@ -183,7 +183,8 @@ fn damaged(codec: &Codec, used: u64, what: &str) -> io::Error {
 }
 
 fn cut(codec: &Codec, used: u64) -> io::Error {
-    let text = format!("the end of the {} data inside a compressed block, at compressed byte {used}", codec.name());
+    let text =
+        format!("the end of the {} data inside a compressed block, at compressed byte {used}", codec.name());
     io::Error::new(io::ErrorKind::UnexpectedEof, text)
 }
 

@@ -87,7 +87,10 @@ mod tests {
         assert_eq!(decode(&[0; 13]), Err(Fault::ShortLink));
         assert_eq!(decode(&frame(&[0x81, 0x00, 0x00, 0x01, 0x08])), Err(Fault::ShortLink));
         let tags = |count| frame(&[&[0x81, 0, 0, 1].repeat(count)[..], &[0x08, 0x00]].concat());
-        assert_eq!(decode(&tags(MAX_TAGS)), Ok(Network { ethertype: IPV4, start: 14 + 4 * MAX_TAGS, vlan: 1 }));
+        assert_eq!(
+            decode(&tags(MAX_TAGS)),
+            Ok(Network { ethertype: IPV4, start: 14 + 4 * MAX_TAGS, vlan: 1 })
+        );
         assert_eq!(decode(&tags(MAX_TAGS + 1)), Err(Fault::TooManyTags));
     }
 

@@ -29,7 +29,8 @@ pub(super) fn walk(ip: &mut Ip, data: &[u8]) {
         if !is_extension(ip.protocol) || matches!(ip.fragment, Fragment::Later { .. }) {
             return;
         }
-        let Some(header) = data.get(ip.header_bytes as usize..).and_then(|rest| rest.first_chunk::<8>()) else {
+        let Some(header) = data.get(ip.header_bytes as usize..).and_then(|rest| rest.first_chunk::<8>())
+        else {
             ip.fault = Some(Fault::ShortExtension);
             return;
         };
@@ -70,7 +71,7 @@ mod tests {
     #[test]
     fn a_chain_of_every_kind_leads_to_the_transport() {
         let chain = [
-            &[DESTINATION, 0, 1, 4, 0, 0, 0, 0][..], // hop-by-hop
+            &[DESTINATION, 0, 1, 4, 0, 0, 0, 0][..],                  // hop-by-hop
             &[ROUTING, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], // destination, 16 bytes
             &[AUTHENTICATION, 2, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], // routing, 24
             &[FRAGMENT, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9], // (4 + 2) * 4 = 24
@@ -111,7 +112,8 @@ mod tests {
         let (packet, fault) = packet_of(&ipv6(HOP_BY_HOP, 7, &[17, 0, 0, 0, 0, 0, 0]));
         assert_eq!((packet.protocol, fault), (HOP_BY_HOP, Some(Fault::ShortExtension)));
         // The header's own length runs past the packet: the transport is missing.
-        let (packet, fault) = packet_of(&ipv6(HOP_BY_HOP, 16, &[&[17, 9, 0, 0, 0, 0, 0, 0], &UDP[..]].concat()));
+        let (packet, fault) =
+            packet_of(&ipv6(HOP_BY_HOP, 16, &[&[17, 9, 0, 0, 0, 0, 0, 0], &UDP[..]].concat()));
         assert_eq!((packet.protocol, packet.destination_port, fault), (17, 0, Some(Fault::ShortTransport)));
         let endless = [DESTINATION, 0, 0, 0, 0, 0, 0, 0].repeat(MAX_EXTENSIONS + 1);
         let (packet, fault) = packet_of(&ipv6(DESTINATION, 136, &endless));

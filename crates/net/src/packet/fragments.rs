@@ -81,8 +81,11 @@ impl FragmentPorts {
     }
 
     fn remember(&mut self, key: Key, packet: &Packet) {
-        let ports =
-            Ports { source: packet.source_port, destination: packet.destination_port, protocol: packet.protocol };
+        let ports = Ports {
+            source: packet.source_port,
+            destination: packet.destination_port,
+            protocol: packet.protocol,
+        };
         if self.entries.insert(key, ports).is_some() {
             return;
         }
@@ -141,7 +144,8 @@ mod tests {
             resolved(&mut ports, piece(id, true));
             assert!(ports.len() <= 3 && ports.arrivals.len() <= 3);
         }
-        let known: Vec<u16> = (1..=5).filter(|id| resolved(&mut ports, piece(*id, false)) != (0, 0)).collect();
+        let known: Vec<u16> =
+            (1..=5).filter(|id| resolved(&mut ports, piece(*id, false)) != (0, 0)).collect();
         assert_eq!(known, [3, 4, 5]);
     }
 }

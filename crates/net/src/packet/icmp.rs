@@ -52,7 +52,9 @@ mod tests {
 
     #[test]
     fn request_and_reply_mirror_each_other() {
-        for (protocol, request, reply) in [(ICMP, 8, 0), (ICMP, 13, 14), (ICMPV6, 128, 129), (ICMPV6, 135, 136)] {
+        for (protocol, request, reply) in
+            [(ICMP, 8, 0), (ICMP, 13, 14), (ICMPV6, 128, 129), (ICMPV6, 135, 136)]
+        {
             assert_eq!(answering_type(protocol, request), Some(reply));
             assert_eq!(answering_type(protocol, reply), Some(request));
         }

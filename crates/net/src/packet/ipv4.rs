@@ -80,7 +80,10 @@ mod tests {
         let mut data = ipv4(17, 32, 0, &[0, 0, 0, 0, 0, 1, 0, 2, 0, 8, 0, 0]);
         data[0] = 0x46;
         let (packet, fault) = packet_of(&data);
-        assert_eq!((packet.source_port, packet.destination_port, packet.header_bytes, fault), (1, 2, 32, None));
+        assert_eq!(
+            (packet.source_port, packet.destination_port, packet.header_bytes, fault),
+            (1, 2, 32, None)
+        );
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub(super) fn decode(frame: &Frame<'_>, start: usize) -> Result<Ip, Fault> {
     let data = frame.data.get(start..).unwrap_or_default();
     let header: &[u8; 40] = data.first_chunk().ok_or(Fault::ShortIp)?;
     let [v1, v0, _, _, l1, l0, protocol, ttl, addresses @ ..] = header;
-    let (Some(source), Some(destination)) = (addresses.first_chunk::<16>(), addresses.last_chunk::<16>()) else {
+    let (Some(source), Some(destination)) = (addresses.first_chunk::<16>(), addresses.last_chunk::<16>())
+    else {
         return Err(Fault::ShortIp);
     };
     if v1 >> 4 != 6 {

@@ -41,7 +41,9 @@ fn loopback(data: &[u8]) -> Result<Network, Fault> {
     let family = if family > 0xffff { family.swap_bytes() } else { family };
     let ethertype = match family {
         AF_INET => ethernet::IPV4,
-        AF_INET6_LINUX | AF_INET6_WINDOWS | AF_INET6_NETBSD | AF_INET6_FREEBSD | AF_INET6_DARWIN => ethernet::IPV6,
+        AF_INET6_LINUX | AF_INET6_WINDOWS | AF_INET6_NETBSD | AF_INET6_FREEBSD | AF_INET6_DARWIN => {
+            ethernet::IPV6
+        }
         _ => 0,
     };
     Ok(Network { ethertype, start: 4, vlan: 0 })

@@ -161,7 +161,9 @@ fn decode_transport(frame: &Frame<'_>, network: Network, ip: Ip) -> Decoded {
     let transport = match (ip.fragment, ip.fault) {
         (Fragment::Later { .. }, _) => transport::Transport::default(),
         (_, Some(fault)) if fault.hides_transport() => transport::Transport::default(),
-        _ => transport::decode(ip.protocol, frame.data.get(start..end).unwrap_or_default(), above, ip.fragment),
+        _ => {
+            transport::decode(ip.protocol, frame.data.get(start..end).unwrap_or_default(), above, ip.fragment)
+        }
     };
     let payload_start = end.min(start.saturating_add(usize::from(transport.header_bytes)));
     let packet = Packet {
@@ -177,7 +179,10 @@ fn decode_transport(frame: &Frame<'_>, network: Network, ip: Ip) -> Decoded {
         protocol: ip.protocol,
         vlan: network.vlan,
         ip_bytes: ip.bytes,
-        header_bytes: ip.header_bytes.saturating_add(u32::from(transport.header_bytes)).min(u32::from(u16::MAX)) as u16,
+        header_bytes: ip
+            .header_bytes
+            .saturating_add(u32::from(transport.header_bytes))
+            .min(u32::from(u16::MAX)) as u16,
         payload_bytes: above.saturating_sub(u32::from(transport.header_bytes)),
         payload: (payload_start as u32, end as u32),
         ttl: ip.ttl,
@@ -185,7 +190,11 @@ fn decode_transport(frame: &Frame<'_>, network: Network, ip: Ip) -> Decoded {
         tcp: transport.tcp,
         fragment: ip.fragment,
     };
-    Decoded { packet: Some(packet), protocol: Protocol::of_ip(ip.protocol), fault: ip.fault.or(transport.fault) }
+    Decoded {
+        packet: Some(packet),
+        protocol: Protocol::of_ip(ip.protocol),
+        fault: ip.fault.or(transport.fault),
+    }
 }
 
 #[cfg(test)]
@@ -230,8 +239,15 @@ mod tests {
     fn arp_is_counted_and_is_no_packet() {
         let mut data = vec![0; 42];
         (data[12], data[13]) = (0x08, 0x06);
-        let frame =
-            Frame { number: 1, ts_ns: 0, offset: 0, wire_bytes: 42, link: LinkType::ETHERNET, interface: 0, data: &data };
+        let frame = Frame {
+            number: 1,
+            ts_ns: 0,
+            offset: 0,
+            wire_bytes: 42,
+            link: LinkType::ETHERNET,
+            interface: 0,
+            data: &data,
+        };
         assert_eq!(decode(&frame), Decoded { packet: None, protocol: Protocol::Arp, fault: None });
     }
 
@@ -241,8 +257,15 @@ mod tests {
         let udp = [0x03, 0xe8, 0x00, 0x35, 0x00, 0x0b, 0, 0, b'a', b'b', b'c'];
         let mut data = [&[0; 12], &[0x08, 0x00][..], &ipv4(17, 31, 0, &udp)].concat();
         data.resize(60, 0xff);
-        let frame =
-            Frame { number: 1, ts_ns: 0, offset: 0, wire_bytes: 60, link: LinkType::ETHERNET, interface: 0, data: &data };
+        let frame = Frame {
+            number: 1,
+            ts_ns: 0,
+            offset: 0,
+            wire_bytes: 60,
+            link: LinkType::ETHERNET,
+            interface: 0,
+            data: &data,
+        };
         let packet = decode(&frame).packet.expect("a packet");
         assert_eq!((packet.ip_bytes, packet.header_bytes, packet.payload_bytes), (31, 28, 3));
         assert_eq!((packet.payload, packet.wire_bytes, packet.captured_bytes), ((42, 45), 60, 60));

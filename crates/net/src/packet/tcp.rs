@@ -130,10 +130,16 @@ mod tests {
     #[test]
     fn cut_headers_keep_what_was_captured() {
         let whole = ipv4(6, 140, 0, &segment(0x8010, &[0; 112]));
-        for (captured, tcp, destination_port) in [(51, true, 80), (40, true, 80), (39, false, 80), (24, false, 80), (23, false, 0)] {
+        for (captured, tcp, destination_port) in
+            [(51, true, 80), (40, true, 80), (39, false, 80), (24, false, 80), (23, false, 0)]
+        {
             let decoded = decode_cut(&whole[..captured], 140);
             let packet = decoded.packet.expect("a packet");
-            assert_eq!((packet.tcp.is_some(), packet.destination_port), (tcp, destination_port), "{captured}");
+            assert_eq!(
+                (packet.tcp.is_some(), packet.destination_port),
+                (tcp, destination_port),
+                "{captured}"
+            );
             assert_eq!(decoded.fault, Some(Fault::ShortTransport), "{captured}");
             assert_eq!(packet.payload, (captured as u32, captured as u32));
         }

@@ -26,9 +26,13 @@ mod tests {
 
     #[test]
     fn lengths_that_contradict_the_packet_are_counted_and_ignored() {
-        for (length, expected) in
-            [(0, None), (7, Some(Fault::BadUdpLength)), (8, None), (10, None), (11, Some(Fault::BadUdpLength))]
-        {
+        for (length, expected) in [
+            (0, None),
+            (7, Some(Fault::BadUdpLength)),
+            (8, None),
+            (10, None),
+            (11, Some(Fault::BadUdpLength)),
+        ] {
             let (packet, fault) = packet_of(&ipv4(17, 30, 0, &[0, 1, 0, 2, 0, length, 0, 0, 5, 5]));
             assert_eq!((fault, packet.payload_bytes, packet.destination_port), (expected, 2, 2), "{length}");
         }

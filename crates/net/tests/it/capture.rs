@@ -71,7 +71,8 @@ fn every_variant_gives_the_same_frames_at_their_offsets() {
     for (file, offsets) in variants() {
         let (read, fault) = read(&file);
         assert!(fault.is_none(), "{fault:?}");
-        let expected: Vec<_> = frames().into_iter().zip(offsets.iter().map(|offset| *offset as u64)).collect();
+        let expected: Vec<_> =
+            frames().into_iter().zip(offsets.iter().map(|offset| *offset as u64)).collect();
         assert_eq!(read, expected);
     }
 }
@@ -224,7 +225,8 @@ fn impossible_pcap_lengths_are_damage_and_frames_of_the_largest_length_are_not()
     assert_eq!((offset, packets), (offsets[2] as u64, 2));
     assert!(text.contains("262144") && text.contains("262145") && text.contains("2 packets"), "{text}");
 
-    let largest = Written { ts_ns: 0, wire_bytes: LARGEST_FRAME_BYTES, data: vec![7; LARGEST_FRAME_BYTES as usize] };
+    let largest =
+        Written { ts_ns: 0, wire_bytes: LARGEST_FRAME_BYTES, data: vec![7; LARGEST_FRAME_BYTES as usize] };
     let many = vec![largest; 9];
     assert_eq!(sound(&written::pcap(Order::Big, Pcap::Nanoseconds, 1, &many).0), many);
     assert_eq!(sound(&written::pcapng(Order::Big, &many).0), many);
@@ -292,9 +294,16 @@ fn simple_and_obsolete_packet_blocks() {
     for order in Order::BOTH {
         let stamped = Written { ts_ns: 5_000, wire_bytes: 60, data: vec![9; 33] };
         let simple = [&order.u32(100)[..], &[8; 48]].concat();
-        let obsolete =
-            [&order.u16(0)[..], &order.u16(7), &order.u32(0), &order.u32(6), &order.u32(5), &order.u32(80), &[4; 5]]
-                .concat();
+        let obsolete = [
+            &order.u16(0)[..],
+            &order.u16(7),
+            &order.u32(0),
+            &order.u32(6),
+            &order.u32(5),
+            &order.u32(80),
+            &[4; 5],
+        ]
+        .concat();
         let file = [
             section(order),
             interface(order, 1, 46, &[]),
@@ -361,7 +370,8 @@ fn blocks_larger_than_the_window_are_skipped_without_being_kept() {
         commented.extend(order.u16(65_532));
         commented.extend(vec![b'x'; 65_532]);
     }
-    let fields = [&order.u32(0)[..], &order.u32(0), &order.u32(3), &order.u32(4), &order.u32(4), &commented].concat();
+    let fields =
+        [&order.u32(0)[..], &order.u32(0), &order.u32(3), &order.u32(4), &order.u32(4), &commented].concat();
     let file = [section(order), interface(order, 1, 0, &[]), large, block(order, 6, &fields)].concat();
     assert_eq!(sound(&[&file[..], &packet(order, 0, 3, &frame)].concat()), [frame.clone(), frame]);
     let (_, packets, text) = damage(&file[..file.len() - 2]);
@@ -389,7 +399,8 @@ fn times_before_1970_and_beyond_2262_saturate() {
         let resolution = [resolution];
         let mut options = vec![(9_u16, &resolution[..])];
         options.extend(offset.map(|bytes| (14, &bytes[..])));
-        let file = [section(order), interface(order, 1, 0, &options), packet(order, 0, ticks, &frame)].concat();
+        let file =
+            [section(order), interface(order, 1, 0, &options), packet(order, 0, ticks, &frame)].concat();
         assert_eq!(sound(&file)[0].ts_ns, expected);
     }
 }

@@ -17,12 +17,11 @@ fn decode(data: &[u8]) -> Decoded {
 
 /// TCP, UDP or unknown transport bytes with sound lengths.
 fn transport() -> impl Strategy<Value = (u8, Vec<u8>)> {
-    let tcp = (any::<[u8; 12]>(), 5_u8..=15, any::<u8>(), any::<[u8; 6]>(), vec(any::<u8>(), 0..60)).prop_map(
-        |(ports, offset, flags, rest, payload)| {
+    let tcp = (any::<[u8; 12]>(), 5_u8..=15, any::<u8>(), any::<[u8; 6]>(), vec(any::<u8>(), 0..60))
+        .prop_map(|(ports, offset, flags, rest, payload)| {
             let options = vec![1; (usize::from(offset) - 5) * 4];
             (6, [&ports[..], &[offset << 4, flags], &rest, &options, &payload].concat())
-        },
-    );
+        });
     let udp = (any::<[u8; 4]>(), vec(any::<u8>(), 0..60)).prop_map(|(ports, payload)| {
         let length = (8 + payload.len() as u16).to_be_bytes();
         (17, [&ports[..], &length, &[0, 0], &payload].concat())
@@ -36,31 +35,36 @@ fn transport() -> impl Strategy<Value = (u8, Vec<u8>)> {
 fn ipv6() -> impl Strategy<Value = Vec<u8>> {
     let kind = prop_oneof![Just(43_u8), Just(60), Just(44), Just(51)];
     let extension = (kind, 0_u8..3, any::<[u8; 4]>());
-    (any::<bool>(), vec(extension, 0..4), transport(), any::<[u8; 34]>()).prop_map(|(hop, kinds, transport, rest)| {
-        let mut chain: Vec<(u8, u8, [u8; 4])> = kinds;
-        if hop {
-            chain.insert(0, (0, 1, [0; 4]));
-        }
-        let mut body = Vec::new();
-        for (at, (kind, length, id)) in chain.iter().enumerate() {
-            let next = chain.get(at + 1).map_or(transport.0, |next| next.0);
-            match kind {
-                44 => body.extend([&[next, 0, 0, 0], &id[..]].concat()),
-                51 => body.extend([&[next, 2 * length + 1, 0, 0][..], &vec![0; usize::from(*length) * 8 + 8]].concat()),
-                _ => body.extend([&[next, *length][..], &vec![0; usize::from(*length) * 8 + 6]].concat()),
+    (any::<bool>(), vec(extension, 0..4), transport(), any::<[u8; 34]>()).prop_map(
+        |(hop, kinds, transport, rest)| {
+            let mut chain: Vec<(u8, u8, [u8; 4])> = kinds;
+            if hop {
+                chain.insert(0, (0, 1, [0; 4]));
             }
-        }
-        let first = chain.first().map_or(transport.0, |first| first.0);
-        body.extend(&transport.1);
-        let [high, low] = (body.len() as u16).to_be_bytes();
-        [&[0x60 | rest[0] & 0x0f, rest[1], 0, 0, high, low, first][..], &rest[1..], &body].concat()
-    })
+            let mut body = Vec::new();
+            for (at, (kind, length, id)) in chain.iter().enumerate() {
+                let next = chain.get(at + 1).map_or(transport.0, |next| next.0);
+                match kind {
+                    44 => body.extend([&[next, 0, 0, 0], &id[..]].concat()),
+                    51 => body.extend(
+                        [&[next, 2 * length + 1, 0, 0][..], &vec![0; usize::from(*length) * 8 + 8]].concat(),
+                    ),
+                    _ => body.extend([&[next, *length][..], &vec![0; usize::from(*length) * 8 + 6]].concat()),
+                }
+            }
+            let first = chain.first().map_or(transport.0, |first| first.0);
+            body.extend(&transport.1);
+            let [high, low] = (body.len() as u16).to_be_bytes();
+            [&[0x60 | rest[0] & 0x0f, rest[1], 0, 0, high, low, first][..], &rest[1..], &body].concat()
+        },
+    )
 }
 
 /// A frame with up to three VLAN tags.
 fn frame() -> impl Strategy<Value = Vec<u8>> {
-    let v4 = (transport(), any::<[u8; 4]>(), any::<[u8; 4]>())
-        .prop_map(|((protocol, body), source, destination)| (0x0800, ipv4(protocol, source, destination, &body)));
+    let v4 = (transport(), any::<[u8; 4]>(), any::<[u8; 4]>()).prop_map(
+        |((protocol, body), source, destination)| (0x0800, ipv4(protocol, source, destination, &body)),
+    );
     let v6 = ipv6().prop_map(|packet| (0x86dd, packet));
     let tags = vec((prop_oneof![Just(0x8100_u16), Just(0x88a8)], any::<[u8; 2]>()), 0..=3);
     (tags, prop_oneof![v4, v6], vec(any::<u8>(), 0..8)).prop_map(|(tags, (ethertype, packet), padding)| {
@@ -78,16 +82,18 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
 /// The frame, cut and with some bytes changed.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let changes = vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
-    (frame(), changes, prop::option::weighted(0.3, any::<prop::sample::Index>())).prop_map(|(mut data, changes, cut)| {
-        for (at, value) in changes {
-            let at = at.index(data.len());
-            data[at] = value;
-        }
-        if let Some(cut) = cut {
-            data.truncate(cut.index(data.len()));
-        }
-        data
-    })
+    (frame(), changes, prop::option::weighted(0.3, any::<prop::sample::Index>())).prop_map(
+        |(mut data, changes, cut)| {
+            for (at, value) in changes {
+                let at = at.index(data.len());
+                data[at] = value;
+            }
+            if let Some(cut) = cut {
+                data.truncate(cut.index(data.len()));
+            }
+            data
+        },
+    )
 }
 
 /// Compares what `etherparse` understood with what we did; returns whether a transport header was compared.
@@ -150,15 +156,24 @@ fn compare_transport(
     match &theirs.transport {
         Some(TransportSlice::Tcp(tcp)) => {
             let ours = packet.tcp.ok_or_else(|| TestCaseError::fail("no TCP header"))?;
-            prop_assert_eq!((packet.source_port, packet.destination_port), (tcp.source_port(), tcp.destination_port()));
+            prop_assert_eq!(
+                (packet.source_port, packet.destination_port),
+                (tcp.source_port(), tcp.destination_port())
+            );
             prop_assert_eq!((ours.seq, ours.ack), (tcp.sequence_number(), tcp.acknowledgment_number()));
-            prop_assert_eq!((ours.window, usize::from(ours.header_bytes)), (tcp.window_size(), tcp.header_slice().len()));
+            prop_assert_eq!(
+                (ours.window, usize::from(ours.header_bytes)),
+                (tcp.window_size(), tcp.header_slice().len())
+            );
             let flags = u16::from_be_bytes([tcp.slice()[12] & 1, tcp.slice()[13]]);
             prop_assert_eq!(ours.flags.0, flags);
             prop_assert_eq!(payload, tcp.payload());
         }
         Some(TransportSlice::Udp(udp)) => {
-            prop_assert_eq!((packet.source_port, packet.destination_port), (udp.source_port(), udp.destination_port()));
+            prop_assert_eq!(
+                (packet.source_port, packet.destination_port),
+                (udp.source_port(), udp.destination_port())
+            );
             prop_assert!(payload.starts_with(udp.payload()), "{packet:?} {fault:?} beside {theirs:?}");
         }
         Some(TransportSlice::Icmpv4(icmp)) => prop_assert_eq!(packet.source_port, u16::from(icmp.type_u8())),
@@ -167,7 +182,10 @@ fn compare_transport(
         None => {
             // They stop at any fragment, at hop-by-hop options out of place and at a UDP length that lies.
             let whole = packet.fragment == Fragment::None && fault.is_none() && theirs.stop_err.is_none();
-            prop_assert!(!(whole && matches!(packet.protocol, 6 | 17)), "no transport in {theirs:?} beside {packet:?}");
+            prop_assert!(
+                !(whole && matches!(packet.protocol, 6 | 17)),
+                "no transport in {theirs:?} beside {packet:?}"
+            );
             return Ok(false);
         }
     }

@@ -1,5 +1,8 @@
 //! The integration tests of the net crate.
 
+// Tests say aloud what they skip.
+#![allow(clippy::print_stdout)]
+
 mod capture;
 mod corpus;
 mod differential;

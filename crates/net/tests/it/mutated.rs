@@ -55,7 +55,8 @@ fn mutate(numbers: &mut Numbers, file: &mut Vec<u8>) {
                 file.splice(to..to, piece);
             }
             5 => {
-                const EXTREMES: [u32; 8] = [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0xffff_fffc, 0x40000, 0x40001];
+                const EXTREMES: [u32; 8] =
+                    [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0xffff_fffc, 0x40000, 0x40001];
                 let value = EXTREMES[numbers.below(EXTREMES.len())];
                 let bytes = if numbers.below(2) == 0 { value.to_le_bytes() } else { value.to_be_bytes() };
                 let at = at & !3;
@@ -77,7 +78,10 @@ fn read(file: &[u8]) {
         match capture.next_frame() {
             Ok(Some(frame)) => {
                 packets += 1;
-                assert!(frame.data.len() <= LARGEST_FRAME_BYTES as usize && frame.wire_bytes as usize >= frame.data.len());
+                assert!(
+                    frame.data.len() <= LARGEST_FRAME_BYTES as usize
+                        && frame.wire_bytes as usize >= frame.data.len()
+                );
                 if let Some(mut packet) = packet::decode(&frame).packet {
                     fragments.resolve(&mut packet);
                 }
@@ -97,7 +101,8 @@ fn read(file: &[u8]) {
 
 #[test]
 fn mutated_captures_are_read_without_a_panic() {
-    let mutations = std::env::var("CORMORANT_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
+    let mutations =
+        std::env::var("CORMORANT_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
     let originals = originals();
     let mut numbers = Numbers(0x5eed);
     for round in 0..mutations {

@@ -85,7 +85,8 @@ pub(crate) fn pcap(order: Order, kind: Pcap, link: u32, frames: &[Written]) -> (
         Pcap::Nanoseconds => 0xa1b2_3c4d,
         Pcap::Modified => 0xa1b2_cd34,
     };
-    let mut file = [&order.u32(magic)[..], &order.u16(2), &order.u16(4), &[0; 8], &order.u32(65_535)].concat();
+    let mut file =
+        [&order.u32(magic)[..], &order.u16(2), &order.u16(4), &[0; 8], &order.u32(65_535)].concat();
     file.extend(order.u32(link));
     let mut offsets = Vec::new();
     for frame in frames {
