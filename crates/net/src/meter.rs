@@ -1,8 +1,8 @@
 //! The one call from a capture to rows: read, decode, keep flows, write a row per ended flow.
 //!
 //! [`meter`] is pure: its rows depend on the capture's bytes and the [`MeterSpec`] alone, neither on the number of
-//! threads nor on how the bytes arrive. The calling thread reads and decodes ([`intake`]); the flow table is worked
-//! on in place, or by threads that own a part of its shards each ([`workers`]). Rows leave in one total order
+//! threads nor on how the bytes arrive. The calling thread reads and decodes (`intake`); the flow table is worked
+//! on in place, or by threads that own a part of its shards each (`workers`). Rows leave in one total order
 //! ([`crate::flow::Order`]) as soon as packet time has closed them, so memory does not grow with the capture.
 
 mod intake;

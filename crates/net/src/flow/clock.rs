@@ -1,9 +1,9 @@
 //! Clock time: what timeouts are measured in. It follows packet time but never goes back.
 
-/// Packets in a row that must lie behind before the clock believes that time itself was set back.
-const REBASE_PACKETS: u32 = 64;
+/// Packets in a row that must lie behind before [`Clock`] believes that time itself was set back.
+pub const REBASE_PACKETS: u32 = 64;
 /// How far behind they must lie. Reordering between queues and interfaces stays far below.
-const REBASE_NS: i64 = 60_000_000_000;
+pub const REBASE_NS: i64 = 60_000_000_000;
 
 /// No capture is from before 1823 or after 2116: times beyond are taken for these, so that adding a timeout never
 /// overflows.

@@ -1,8 +1,8 @@
 //! The flow table: packets in, ended flows out, in bounded memory and in one total order.
 //!
 //! A flow is the packets of one [`FlowKey`] between two expiry events, both directions together; *forward* is the
-//! direction of its first packet. Flows live in 64 logical shards whatever the number of threads ([`table`]); a
-//! shard ([`shard`]) is a hash table over slabs of flow state, with one list per timeout class in order of the last
+//! direction of its first packet. Flows live in 64 logical shards whatever the number of threads ([`FlowTable`]); a
+//! shard is a hash table over slabs of flow state, with one list per timeout class in order of the last
 //! packet, so that expiring and evicting cost O(1) and never depend on bucket order.
 //!
 //! Two times are kept apart. *Capture time* is what the packets carry; features are computed from it. *Clock time*
@@ -19,7 +19,7 @@ mod state;
 mod stats;
 mod table;
 
-pub use clock::Clock;
+pub use clock::{Clock, REBASE_NS, REBASE_PACKETS};
 pub use key::{FlowKey, Orientation};
 pub use moments::Moments;
 pub use splt::{SPLT_PACKETS, Splt, SpltPacket};

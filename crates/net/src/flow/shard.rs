@@ -204,10 +204,10 @@ impl Shard {
 
     fn make_room(&mut self, arrival: &Arrival, limits: &Limits, ended: &mut Vec<Ended>) {
         self.expire(arrival.clock_ns, limits, ended);
-        if self.live() >= limits.flows {
-            if let Some(victim) = self.victim() {
-                self.evict(victim, arrival, ended);
-            }
+        if self.live() >= limits.flows
+            && let Some(victim) = self.victim()
+        {
+            self.evict(victim, arrival, ended);
         }
     }
 

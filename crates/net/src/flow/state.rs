@@ -132,11 +132,10 @@ impl Core {
                 self.close(CLOSED_BY_FIN);
             }
         }
-        if let Some(tcp) = tcp.filter(|_| is_opening(flags) && direction == Direction::Forward) {
-            if !self.has(FORWARD_SYN) {
-                self.marks |= FORWARD_SYN;
-                self.syn_seq = tcp.seq;
-            }
+        let first_syn = is_opening(flags) && direction == Direction::Forward && !self.has(FORWARD_SYN);
+        if let Some(tcp) = tcp.filter(|_| first_syn) {
+            self.marks |= FORWARD_SYN;
+            self.syn_seq = tcp.seq;
         }
     }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use crossbeam_channel::{Receiver, SendError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::intake::Intake;
 use super::{MeterSpec, Outlet, Progress, TICK_PACKETS};
@@ -20,7 +20,8 @@ const DEPTH: u64 = 4;
 /// Rows per answer: bounds what a worker holds when many flows end at once.
 const CHUNK_ROWS: usize = 1024;
 
-/// The packets of one tick for one worker.
+/// The packets of one tick for one worker. A set that reads payload would have its bytes travel here as well, in one
+/// buffer per tick that the arrivals point into.
 struct Tick {
     arrivals: Vec<Arrival>,
     clock_ns: Option<i64>,
@@ -193,14 +194,17 @@ fn serve(
     }
 }
 
-/// Sends the ended flows' rows, the last chunk with the tick's buffer. Fails when nobody listens any more.
+/// The calling thread listens no more: it was cancelled, or the sink failed.
+struct Gone;
+
+/// Sends the ended flows' rows, the last chunk with the tick's buffer.
 fn answer(
     table: &mut FlowTable,
     sets: &[&'static FeatureSet],
     schema: &Arc<RowSchema>,
     arrivals: Vec<Arrival>,
     chunks: &Sender<Chunk>,
-) -> Result<(), SendError<Chunk>> {
+) -> Result<(), Gone> {
     let mut left = table.ended();
     let mut chunk = Chunk::with_room(schema, left);
     table.drain(|order, flow| {
@@ -210,10 +214,10 @@ fn answer(
         if chunk.rows.len < CHUNK_ROWS {
             return Ok(());
         }
-        chunks.send(std::mem::replace(&mut chunk, Chunk::with_room(schema, left)))
+        chunks.send(std::mem::replace(&mut chunk, Chunk::with_room(schema, left))).map_err(|_| Gone)
     })?;
     chunk.end = Some((arrivals, table.counts()));
-    chunks.send(chunk)
+    chunks.send(chunk).map_err(|_| Gone)
 }
 
 impl Chunk {

@@ -51,7 +51,7 @@ pub(super) fn rows(packets: &[(i64, Option<Packet>)], config: &FlowConfig) -> Ve
     }
     ended.extend(flows.into_values().map(|open| end(open, i64::MAX, u64::MAX, "end")));
     ended.sort_by_key(|ended| ended.place);
-    ended.iter().map(|ended| row(ended)).collect()
+    ended.iter().map(row).collect()
 }
 
 fn end(open: Open, at_ns: i64, by_packet: u64, otherwise: &'static str) -> Ended {

@@ -32,7 +32,7 @@ fn sample(packets: usize) -> Vec<u8> {
 /// More ports and less time, so that many flows are alive at once.
 fn spread(made: Made, block: u16, at: usize) -> Made {
     let port = 1_024 + block % 500 + (at % 37) as u16 * 16;
-    let ports = if at % 2 == 0 { (port, 443) } else { (443, port) };
+    let ports = if at.is_multiple_of(2) { (port, 443) } else { (443, port) };
     Made { wait_ns: made.wait_ns / 20, ports, ..made }
 }
 

@@ -144,7 +144,7 @@ fn ipv4(made: &Made, protocol: u8, length: u16, header: &[u8]) -> Vec<u8> {
     let place = match made.fragment {
         None => 0_u16,
         Some(0) => 0x2000,
-        Some(piece) => 0x2000 | piece * 100,
+        Some(piece) => 0x2000 | (piece * 100),
     };
     let [fragment_high, fragment_low] = place.to_be_bytes();
     let id = if made.fragment.is_some() { 9 } else { 1 };
