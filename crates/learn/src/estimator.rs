@@ -114,6 +114,9 @@ pub trait Model: Send + Sync {
     fn save(&self) -> Result<Vec<u8>, LearnError>;
 }
 
+/// Reads a saved model.
+pub type LoadModel = fn(&[u8]) -> Result<Box<dyn Model>, LearnError>;
+
 /// One line of [`crate::models::MODELS`]: all the program knows of a learning algorithm.
 pub struct ModelSpec {
     /// Name on the command line.
@@ -131,5 +134,5 @@ pub struct ModelSpec {
     /// Checked parameters to estimator.
     pub build: fn(&Params) -> Result<Box<dyn Estimator>, LearnError>,
     /// What [`Model::save`] wrote, checked so that no later call can panic or loop.
-    pub load: fn(&[u8]) -> Result<Box<dyn Model>, LearnError>,
+    pub load: LoadModel,
 }

@@ -190,7 +190,7 @@ impl Pipeline {
             ctx.install(|| blocks.par_iter().map(one).collect())?
         };
         let outputs = self.model.outputs();
-        let values: Vec<f64> = scored?.iter().flat_map(|block| block.values()).copied().collect();
+        let values: Vec<f64> = scored?.iter().flat_map(Matrix::values).copied().collect();
         let classes = Matrix::from_values(table.rows(), outputs, values);
         let malicious = classes.iter_rows().map(|row| malicious_score(self.model_spec.kind, row)).collect();
         Ok(Scores { malicious, classes })

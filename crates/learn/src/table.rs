@@ -183,7 +183,7 @@ impl Column {
 
     fn hash_into(&self, hasher: &mut Sha256) {
         match self {
-            Self::F64(values) => hash_words(hasher, values, |value| value.to_bits()),
+            Self::F64(values) => hash_words(hasher, values, f64::to_bits),
             Self::I64(values) => hash_words(hasher, values, i64::cast_unsigned),
             Self::U64(values) => hash_words(hasher, values, |value| value),
             Self::Text(text) => text.iter().for_each(|word| {

@@ -243,9 +243,9 @@ fn steps(truth: &[bool], scores: &[f64]) -> Vec<Step> {
     let (mut true_positives, mut false_positives) = (0, 0);
     for (score, malicious) in order {
         if malicious {
-            true_positives += 1
+            true_positives += 1;
         } else {
-            false_positives += 1
+            false_positives += 1;
         }
         match steps.last_mut().filter(|step| step.score == score) {
             Some(step) => (step.true_positives, step.false_positives) = (true_positives, false_positives),
@@ -300,9 +300,9 @@ fn family_metrics(
     let mut benign = Vec::new();
     for ((&malicious, &score), family) in truth.iter().zip(scores).zip(families) {
         if malicious {
-            scores_of.entry(family.unwrap_or_default()).or_default().push(score)
+            scores_of.entry(family.unwrap_or_default()).or_default().push(score);
         } else {
-            benign.push(score)
+            benign.push(score);
         }
     }
     benign.sort_unstable_by(f64::total_cmp);

@@ -23,6 +23,11 @@ use crate::table::{Column, FeatureKind, Schema, Table};
 pub static PREPARATIONS: &[&PrepSpec] =
     &[&signed_log::SPEC, &impute::SPEC, &one_hot::SPEC, &drop_constant::SPEC, &standard::SPEC];
 
+/// Learns a step from columns.
+pub type FitStep = fn(&Params, &[Values<'_>]) -> Result<Box<dyn Step>, LearnError>;
+/// Reads a saved step.
+pub type LoadStep = fn(&[u8]) -> Result<Box<dyn Step>, LearnError>;
+
 /// One line of [`PREPARATIONS`].
 pub struct PrepSpec {
     /// Name on the command line and in model files.
@@ -32,9 +37,9 @@ pub struct PrepSpec {
     /// Parameters with type, range and default.
     pub params: &'static [ParamSpec],
     /// Learns from the columns of the training rows.
-    pub fit: fn(&Params, &[Values<'_>]) -> Result<Box<dyn Step>, LearnError>,
+    pub fit: FitStep,
     /// What [`Step::save`] wrote, checked so that no later call can panic.
-    pub load: fn(&[u8]) -> Result<Box<dyn Step>, LearnError>,
+    pub load: LoadStep,
 }
 
 /// A step by name, with the parameters that differ from its defaults.
@@ -233,13 +238,16 @@ fn outline_of(schema: &Schema) -> Vec<Outline> {
 
 /// Infinite values become the largest finite ones: a rate over no time is huge, not absent.
 fn values_of(table: &Table, rows: impl Iterator<Item = usize> + Clone) -> Vec<Values<'_>> {
-    let take = |column| match column {
-        &Column::Text(ref text) => {
-            Values::Words { codes: rows.clone().map(|row| text.codes[row]).collect(), words: &text.words }
+    table.features().map(|(_, column)| column_values(column, rows.clone())).collect()
+}
+
+fn column_values(column: &Column, rows: impl Iterator<Item = usize>) -> Values<'_> {
+    match column {
+        Column::Text(text) => {
+            Values::Words { codes: rows.map(|row| text.codes[row]).collect(), words: &text.words }
         }
-        numbers => Values::Numbers(rows.clone().map(|row| finite(numbers.number(row))).collect()),
-    };
-    table.features().map(|(_, column)| take(column)).collect()
+        numbers => Values::Numbers(rows.map(|row| finite(numbers.number(row))).collect()),
+    }
 }
 
 fn finite(value: f64) -> f64 {

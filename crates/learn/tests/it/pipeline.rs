@@ -91,10 +91,10 @@ fn reasons_add_up_and_name_the_feature_that_gives_it_away() {
     for name in ["logistic", "decision-tree", "random-forest"] {
         let pipeline = fit(&PipelineSpec::new(name), &learn);
         let scores = pipeline.score(&hunt, &ctx()).unwrap().malicious;
-        for row in 0..hunt.rows() {
+        for (row, &score) in scores.iter().enumerate() {
             let why = pipeline.explain(&hunt, row).unwrap();
-            assert_eq!(why.score.to_bits(), scores[row].to_bits());
-            assert_eq!(why.alert, pipeline.is_alert(scores[row]));
+            assert_eq!(why.score.to_bits(), score.to_bits());
+            assert_eq!(why.alert, pipeline.is_alert(score));
             assert_eq!(why.reasons.len(), 5, "one per feature");
             let sum: f64 = why.reasons.iter().map(|reason| reason.contribution.unwrap()).sum();
             assert!((why.baseline.unwrap() + sum - why.margin.unwrap()).abs() < 1e-9);

@@ -14,11 +14,14 @@ fn chain(spec: &PrepSpec) -> Vec<StepSpec> {
 }
 
 fn values(table: &Table) -> Vec<Values<'_>> {
-    let take = |column| match column {
-        &Column::Text(ref text) => Values::Words { codes: text.codes.clone(), words: &text.words },
+    table.features().map(|(_, column)| column_values(column)).collect()
+}
+
+fn column_values(column: &Column) -> Values<'_> {
+    match column {
+        Column::Text(text) => Values::Words { codes: text.codes.clone(), words: &text.words },
         numbers => Values::Numbers((0..numbers.len()).map(|row| numbers.number(row)).collect()),
-    };
-    table.features().map(|(_, column)| take(column)).collect()
+    }
 }
 
 fn bits(matrix: &Matrix) -> Vec<u64> {
