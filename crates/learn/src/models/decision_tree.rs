@@ -7,7 +7,7 @@ use crate::params::{ParamKind, ParamSpec, Params};
 use crate::trees::{Criterion, DEPTH_MAX, Forest, ForestFit, Growth};
 
 /// The decision tree.
-pub static SPEC: ModelSpec = ModelSpec {
+pub(super) static SPEC: ModelSpec = ModelSpec {
     name: "decision-tree",
     kind: Kind::Classifier,
     doc: "One tree whose every split is the best of all columns (CART, Breiman et al. 1984); the score is the class \

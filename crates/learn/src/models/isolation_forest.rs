@@ -7,7 +7,7 @@ use crate::params::{ParamKind, ParamSpec, Params};
 use crate::trees::{IsolationFit, IsolationForest};
 
 /// The isolation forest.
-pub static SPEC: ModelSpec = ModelSpec {
+pub(super) static SPEC: ModelSpec = ModelSpec {
     name: "isolation-forest",
     kind: Kind::Novelty,
     doc: "Trees of random splits on small samples; the score is 2^(-mean path length / that of an average row) \

@@ -8,7 +8,7 @@ use crate::estimator::{Estimator, Kind, ModelSpec};
 use crate::params::{ParamKind, ParamSpec, Params};
 
 /// The random forest.
-pub static SPEC: ModelSpec = ModelSpec {
+pub(super) static SPEC: ModelSpec = ModelSpec {
     name: "random-forest",
     kind: Kind::Classifier,
     doc: "Trees grown on bootstrap samples with a random few columns tried per split; the score is the mean of the \

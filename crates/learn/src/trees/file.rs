@@ -46,9 +46,10 @@ impl Forest {
         let file: ForestFile = read(bytes)?;
         check_cuts(&file.cuts)?;
         ensure((2..=usize::from(u16::MAX)).contains(&file.outputs), || format!("{} classes", file.outputs))?;
-        ensure(file.nodes.0.len() % 8 == 0 && file.covers.0.len() * 2 == file.nodes.0.len(), || {
-            format!("{} bytes of nodes and {} of covers", file.nodes.0.len(), file.covers.0.len())
-        })?;
+        ensure(
+            file.nodes.0.len().is_multiple_of(8) && file.covers.0.len() * 2 == file.nodes.0.len(),
+            || format!("{} bytes of nodes and {} of covers", file.nodes.0.len(), file.covers.0.len()),
+        )?;
         let nodes: Vec<Node> =
             file.nodes.0.as_chunks().0.iter().map(|&bytes| Node::from_bytes(bytes)).collect();
         let covers: Vec<f32> =

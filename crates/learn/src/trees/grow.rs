@@ -135,6 +135,7 @@ impl<T: Tally> Grower<'_, T> {
 
     /// The best cut over the drawn columns; notes the columns found to be constant.
     fn search(&mut self, task: &mut Task<T::Sum>) -> Option<Best> {
+        self.tally.start(&task.sum);
         let mut best = None;
         let mut draw = self.draw.node(&mut self.rng, task.constants);
         let items = &self.items[task.start..task.end];

@@ -240,7 +240,7 @@ impl IsolationForest {
         let file: IsolationFile = read(bytes)?;
         ensure((1..=COLUMNS_MAX).contains(&file.columns), || format!("{} columns", file.columns))?;
         ensure(file.sample >= 2, || format!("a sample of {} rows", file.sample))?;
-        ensure(file.nodes.0.len() % 16 == 0 && file.rows.0.len() * 4 == file.nodes.0.len(), || {
+        ensure(file.nodes.0.len().is_multiple_of(16) && file.rows.0.len() * 4 == file.nodes.0.len(), || {
             format!("{} bytes of nodes and {} of row counts", file.nodes.0.len(), file.rows.0.len())
         })?;
         let nodes: Vec<Node> = file.nodes.0.as_chunks().0.iter().map(Node::from_bytes).collect();

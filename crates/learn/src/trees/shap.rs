@@ -197,7 +197,9 @@ mod tests {
     use crate::rng;
 
     /// Columns, left children and left shares of splits; values of leaves.
-    struct Toy(Vec<(Option<(usize, u32, f64)>, f64)>);
+    struct Toy(Vec<(Split, f64)>);
+
+    type Split = Option<(usize, u32, f64)>;
 
     impl Explained for Toy {
         fn step(&self, node: u32, row: &[f64]) -> Step {

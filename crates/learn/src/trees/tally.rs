@@ -55,6 +55,9 @@ pub(super) trait Tally {
     /// The totals of these rows.
     fn sum(&self, items: &[Item<Self::Mark>]) -> Self::Sum;
 
+    /// Makes ready to search columns for a node with these totals.
+    fn start(&mut self, node: &Self::Sum);
+
     /// Looks for a cut better than `best` with at least `leaf_rows` rows on each side; whether the column has more than one value here.
     fn search(
         &mut self,
@@ -209,6 +212,8 @@ impl Tally for Pair {
         items.iter().map(|item| item.mark).sum()
     }
 
+    fn start(&mut self, _node: &u64) {}
+
     fn search(
         &mut self,
         column: Column<'_>,
@@ -287,12 +292,15 @@ pub(super) struct Weighted {
     pub(super) weight: f64,
 }
 
-/// Any number of classes, any weights: one sum per class and bin, and a count of rows.
+/// Any number of classes, any weights: one sum per bin and class that occurs in the node, and a count of rows.
 pub(super) struct Classes {
-    /// Bin after bin: the weight of each class, then rows.
+    /// Bin after bin: the weight of each class that occurs, then rows. All 0 between searches.
     cells: Vec<f64>,
+    /// Place in a cell of each class.
+    slots: Vec<usize>,
+    /// The node's totals and those left of a cut, in the form of a cell.
+    node: Vec<f64>,
     left: Vec<f64>,
-    right: Vec<f64>,
     classes: usize,
     criterion: Criterion,
 }
@@ -300,11 +308,10 @@ pub(super) struct Classes {
 impl Classes {
     pub(super) fn new(classes: usize, criterion: Criterion) -> Self {
         let cells = vec![0.0; 256 * (classes + 1)];
-        Self { cells, left: vec![0.0; classes + 1], right: vec![0.0; classes + 1], classes, criterion }
+        Self { cells, slots: vec![0; classes], node: Vec::new(), left: Vec::new(), classes, criterion }
     }
 
-    fn side(&self, sum: &[f64]) -> f64 {
-        let weights = &sum[..self.classes];
+    fn side(&self, weights: &[f64]) -> f64 {
         let total: f64 = weights.iter().sum();
         match self.criterion {
             Criterion::Gini => total - weights.iter().map(|weight| weight * weight).sum::<f64>() / total,
@@ -312,30 +319,88 @@ impl Classes {
         }
     }
 
-    /// Judges the cut with `self.left` on the left.
-    fn consider(&mut self, node: &[f64], leaf_rows: usize, cut: Best, best: &mut Option<Best>) {
-        for ((right, node), left) in self.right.iter_mut().zip(node).zip(&self.left) {
-            *right = (node - left).max(0.0);
+    /// Impurity × weight of what is left and right of a cut.
+    fn sides(&self) -> f64 {
+        let present = self.node.len() - 1;
+        let pairs =
+            self.left[..present].iter().zip(&self.node).map(|(&left, node)| (left, (node - left).max(0.0)));
+        let (mut lefts, mut rights) = ((0.0, 0.0), (0.0, 0.0));
+        match self.criterion {
+            Criterion::Gini => {
+                for (left, right) in pairs {
+                    lefts = (lefts.0 + left, lefts.1 + left * left);
+                    rights = (rights.0 + right, rights.1 + right * right);
+                }
+                lefts.0 - lefts.1 / lefts.0 + rights.0 - rights.1 / rights.0
+            }
+            Criterion::Entropy => {
+                for (left, right) in pairs {
+                    lefts = (lefts.0 + left, lefts.1 + x_ln_x(left));
+                    rights = (rights.0 + right, rights.1 + x_ln_x(right));
+                }
+                x_ln_x(lefts.0) - lefts.1 + x_ln_x(rights.0) - rights.1
+            }
         }
-        let enough = |sum: &[f64]| sum[self.classes] >= leaf_rows as f64;
-        if !enough(&self.left) || !enough(&self.right) {
+    }
+
+    /// Judges the cut with `self.left` on the left.
+    fn consider(&self, leaf_rows: usize, cut: Best, best: &mut Option<Best>) {
+        let present = self.node.len() - 1;
+        let (left, leaf_rows) = (self.left[present], leaf_rows as f64);
+        if left < leaf_rows || self.node[present] - left < leaf_rows {
             return;
         }
-        let score = -(self.side(&self.left) + self.side(&self.right));
+        let score = -self.sides();
         if best.is_none_or(|best| score > best.score) {
             *best = Some(Best { score, ..cut });
         }
     }
 
-    fn add_to_left(&mut self, code: u8, sign: f64) {
-        let stride = self.classes + 1;
+    fn add_to_left(&mut self, code: u8) {
+        let stride = self.node.len();
         let cell = &self.cells[usize::from(code) * stride..][..stride];
-        self.left.iter_mut().zip(cell).for_each(|(left, cell)| *left += sign * cell);
+        self.left.iter_mut().zip(cell).for_each(|(left, cell)| *left += cell);
     }
 
     fn clear_cell(&mut self, code: u8) {
-        let stride = self.classes + 1;
+        let stride = self.node.len();
         self.cells[usize::from(code) * stride..][..stride].fill(0.0);
+    }
+
+    /// Adds the rows to their bins and says which are occupied.
+    fn count(&mut self, codes: &[u8], items: &[Item<Weighted>]) -> Touched {
+        let stride = self.node.len();
+        let mut touched = Touched::default();
+        for item in items {
+            let code = codes[item.at as usize];
+            touched.touch(code);
+            let cell = &mut self.cells[usize::from(code) * stride..][..stride];
+            cell[self.slots[item.mark.class as usize]] += item.mark.weight;
+            cell[stride - 1] += 1.0;
+        }
+        touched
+    }
+
+    /// Searches a column whose codes are 0 and 1: no histogram is needed.
+    fn search_binary(
+        &mut self,
+        column: Column<'_>,
+        items: &[Item<Weighted>],
+        leaf_rows: usize,
+        best: &mut Option<Best>,
+    ) -> bool {
+        let present = self.node.len() - 1;
+        self.left.fill(0.0);
+        for item in items.iter().filter(|item| column.codes[item.at as usize] == 0) {
+            self.left[self.slots[item.mark.class as usize]] += item.mark.weight;
+            self.left[present] += 1.0;
+        }
+        let varies = self.left[present] > 0.0 && self.left[present] < self.node[present];
+        if varies {
+            let cut = Best { score: 0.0, column: column.index, low: 0, high: 1, missing_left: None };
+            self.consider(leaf_rows, cut, best);
+        }
+        varies
     }
 }
 
@@ -352,52 +417,52 @@ impl Tally for Classes {
         sum
     }
 
+    fn start(&mut self, node: &Vec<f64>) {
+        self.node.clear();
+        for (class, &weight) in node[..self.classes].iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+            self.slots[class] = self.node.len();
+            self.node.push(weight);
+        }
+        self.node.push(node[self.classes]);
+        self.left.resize(self.node.len(), 0.0);
+    }
+
     fn search(
         &mut self,
         column: Column<'_>,
         items: &[Item<Weighted>],
-        node: &Vec<f64>,
+        _node: &Vec<f64>,
         leaf_rows: usize,
         best: &mut Option<Best>,
     ) -> bool {
-        let stride = self.classes + 1;
-        let mut touched = Touched::default();
-        for item in items {
-            let code = column.codes[item.at as usize];
-            touched.touch(code);
-            let cell = &mut self.cells[usize::from(code) * stride..][..stride];
-            cell[item.mark.class as usize] += item.mark.weight;
-            cell[stride - 1] += 1.0;
+        if column.is_binary {
+            return self.search_binary(column, items, leaf_rows, best);
         }
+        let touched = self.count(column.codes, items);
         let varies = !touched.single();
-        let missing = touched.has(MISSING);
-        let mut present = Touched(touched.0);
-        present.clear(MISSING);
         if varies {
+            let missing = touched.has(MISSING);
+            let mut present = Touched(touched.0);
+            present.clear(MISSING);
             let mut cut = Best { score: 0.0, column: column.index, low: 0, high: 0, missing_left: None };
             self.left.fill(0.0);
             let mut first = true;
             present.for_each(|code| {
                 cut = Best { high: code, missing_left: missing.then_some(false), ..cut };
                 if !first {
-                    self.consider(node, leaf_rows, cut, best);
+                    self.consider(leaf_rows, cut, best);
                     if missing {
                         let kept = self.left.clone();
-                        self.add_to_left(MISSING, 1.0);
-                        self.consider(node, leaf_rows, Best { missing_left: Some(true), ..cut }, best);
+                        self.add_to_left(MISSING);
+                        self.consider(leaf_rows, Best { missing_left: Some(true), ..cut }, best);
                         self.left = kept;
                     }
                 }
-                self.add_to_left(code, 1.0);
+                self.add_to_left(code);
                 (cut.low, first) = (code, false);
             });
             if missing {
-                self.consider(
-                    node,
-                    leaf_rows,
-                    Best { high: cut.low, missing_left: Some(false), ..cut },
-                    best,
-                );
+                self.consider(leaf_rows, Best { high: cut.low, missing_left: Some(false), ..cut }, best);
             }
         }
         touched.for_each(|code| self.clear_cell(code));
@@ -409,7 +474,7 @@ impl Tally for Classes {
     }
 
     fn impurity(&self, sum: &Vec<f64>) -> f64 {
-        self.side(sum)
+        self.side(&sum[..self.classes])
     }
 
     fn weight(&self, sum: &Vec<f64>) -> f64 {
