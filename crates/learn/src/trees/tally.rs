@@ -391,10 +391,12 @@ impl Classes {
     ) -> bool {
         let present = self.node.len() - 1;
         self.left.fill(0.0);
-        for item in items.iter().filter(|item| column.codes[item.at as usize] == 0) {
+        // Ones are fewer in indicator columns: they are counted and taken from the whole.
+        for item in items.iter().filter(|item| column.codes[item.at as usize] == 1) {
             self.left[self.slots[item.mark.class as usize]] += item.mark.weight;
             self.left[present] += 1.0;
         }
+        self.left.iter_mut().zip(&self.node).for_each(|(left, node)| *left = (node - *left).max(0.0));
         let varies = self.left[present] > 0.0 && self.left[present] < self.node[present];
         if varies {
             let cut = Best { score: 0.0, column: column.index, low: 0, high: 1, missing_left: None };
