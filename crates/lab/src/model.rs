@@ -6,6 +6,7 @@ use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use cormorant_learn::estimator::Kind;
 use cormorant_learn::pipeline::{Pipeline, Scores, Target};
 use cormorant_learn::table::{Field, Role, Table};
@@ -17,7 +18,7 @@ use crate::extraction::{Chunk, Recipe};
 use crate::feed::{Arrived, Feed};
 use crate::reasons::Reference;
 use crate::tables::Provenance;
-use crate::tables::learn::{Selection, training_table};
+use crate::tables::learn::{Selection, training_table, useful_places};
 use crate::tables::read::{BATCH_ROWS, cannot_read};
 use crate::{Ctx, LabError};
 
@@ -218,15 +219,17 @@ pub(crate) fn with_classes(
     Ok(document)
 }
 
-/// The rows of a feed with everything a fit or an evaluation may use.
+/// The rows of a feed with everything a fit or an evaluation may use; what only names a row is dropped on the way.
 ///
 /// # Errors
 /// [`LabError`] of the feed, or when columns do not make a table.
 pub(crate) fn gather(feed: Feed, ctx: &Ctx) -> Result<(Table, Arrived), LabError> {
-    let schema = SchemaRef::clone(&feed.schema);
+    let internal = |error: ArrowError| LabError::Internal(error.to_string());
+    let useful = useful_places(&feed.schema);
+    let schema: SchemaRef = feed.schema.project(&useful).map_err(internal)?.into();
     let mut batches = Vec::new();
     let arrived = feed.run(ctx, &mut |chunk| {
-        batches.push(chunk.rows);
+        batches.push(chunk.rows.project(&useful).map_err(internal)?);
         Ok(())
     })?;
     Ok((training_table("the input", &schema, &batches)?, arrived))

@@ -11,8 +11,16 @@ use cormorant_learn::table::{
 use super::{batch, names};
 use crate::LabError;
 
-/// The table of what a fit may use: features, label, family, group and time. Identity columns stay behind, but
-/// for the one called `class`, which a model may be asked to tell apart. The family of a benign row is its activity, which is nothing to detect, so it is left out.
+/// Places of the columns a fit may use: features, label, family, group, time, and the identity column called
+/// `class`, which a model may be asked to tell apart.
+pub(crate) fn useful_places(schema: &SchemaRef) -> Vec<usize> {
+    let useful =
+        |field: &ArrowField| batch::role(field) != Some(Role::Identity) || field.name() == names::CLASS;
+    (0..schema.fields().len()).filter(|&place| useful(schema.field(place))).collect()
+}
+
+/// The table of columns a fit may use ([`useful_places`]). The family of a benign row is its activity, which is nothing to detect, so
+/// it is left out.
 ///
 /// # Errors
 /// [`LabError::Learn`] when columns do not make a table.
@@ -25,9 +33,6 @@ pub(crate) fn training_table(
     let labels = labels(schema, batches);
     for (place, arrow) in schema.fields().iter().enumerate() {
         let role = batch::role(arrow).unwrap_or(Role::Feature);
-        if role == Role::Identity && arrow.name() != names::CLASS {
-            continue;
-        }
         let mut column = column(arrow, batches, place);
         if role == Role::Time && !matches!(column, Column::I64(_) | Column::U64(_)) {
             continue;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cormorant_learn::pipeline::{Pipeline, PipelineSpec};
+use cormorant_learn::pipeline::{Pipeline, PipelineSpec, ThresholdRule};
 use serde::Serialize;
 
 use super::hunt::{Alert, DecoyGrade, FamilyGrade, Found, Grade, hunt};
@@ -144,9 +144,11 @@ pub fn run(samples: &Samples, ctx: &Ctx, told: &mut dyn FnMut(&Stage)) -> Result
     };
     let learn = extract("learn.pcapng", &samples.learn_capture, &samples.learn_labels, ctx)?;
     tell(Stage::Extracted(learn.told.clone()));
-    let (classifier, model_file, trained, mut notes) = train(CLASSIFIER, &learn, ctx)?;
+    let (classifier, model_file, trained, mut notes) = train(CLASSIFIER, ThresholdRule::F1, &learn, ctx)?;
     tell(Stage::Trained(Box::new(trained)));
-    let (novelty, _, trained, _) = train(SECOND_OPINION, &learn, ctx)?;
+    let rule = ThresholdRule::Fpr(SECOND_OPINION_FPR);
+    let (novelty, _, trained, more_notes) = train(SECOND_OPINION, rule, &learn, ctx)?;
+    notes.extend(more_notes);
     tell(Stage::Trained(Box::new(trained)));
     let hunted = extract("hunt.pcapng", &samples.hunt_capture, &samples.hunt_labels, ctx)?;
     tell(Stage::HuntExtracted(hunted.told.clone()));
@@ -175,6 +177,8 @@ pub fn run(samples: &Samples, ctx: &Ctx, told: &mut dyn FnMut(&Stage)) -> Result
 const CLASSIFIER: &str = "random-forest";
 /// Learns what is normal from benign flows alone, so that it may find families it was never shown.
 const SECOND_OPINION: &str = "isolation-forest";
+/// False alarms the second opinion may raise: it is asked for what the classifier cannot know.
+const SECOND_OPINION_FPR: f64 = 0.05;
 /// Alerts explained.
 const TOP: usize = 10;
 
@@ -215,8 +219,9 @@ impl Extraction {
 
 type Fitted = (Loaded, Vec<u8>, Trained, Vec<String>);
 
-fn train(model: &str, rows: &Extraction, ctx: &Ctx) -> Result<Fitted, LabError> {
-    let (pipeline, arrived): (Pipeline, _) = fit(PipelineSpec::new(model), rows.feed()?, ctx)?;
+fn train(model: &str, threshold: ThresholdRule, rows: &Extraction, ctx: &Ctx) -> Result<Fitted, LabError> {
+    let plan = PipelineSpec { threshold, ..PipelineSpec::new(model) };
+    let (pipeline, arrived): (Pipeline, _) = fit(plan, rows.feed()?, ctx)?;
     let bytes = pipeline.to_bytes().map_err(LabError::learn(model))?;
     let trained = Trained {
         card: card(&pipeline)?,

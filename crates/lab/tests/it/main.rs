@@ -1,1 +1,9 @@
-//! Integration tests.
+//! The lab from outside: captures in files to tables, models and alerts.
+
+mod faults;
+mod formats;
+mod invariance;
+mod labels;
+mod made;
+mod models;
+mod tables;
