@@ -3,6 +3,7 @@
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
+use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
@@ -53,7 +54,8 @@ fn read(frame: &Frame<'_>) -> u64 {
     frame.data.len() as u64
 }
 
+/// The whole packet is asked for, or the compiler would leave out the fields that nobody looks at.
 fn decode(frame: &Frame<'_>) -> u64 {
-    let decoded = packet::decode(frame);
-    decoded.packet.map_or(1, |packet| u64::from(packet.payload_bytes) + u64::from(packet.source_port))
+    let decoded = black_box(packet::decode(frame));
+    decoded.packet.map_or(1, |packet| u64::from(packet.payload_bytes))
 }

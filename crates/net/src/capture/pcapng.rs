@@ -397,7 +397,7 @@ pub(super) struct Clock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tick {
     /// This many nanoseconds.
-    Nanoseconds(u64),
+    Nanoseconds(i64),
     /// This many in a nanosecond.
     PerNanosecond(u64),
     /// 2 to the power of minus this of a second.
@@ -408,17 +408,19 @@ impl Clock {
     pub(super) const MICROSECONDS: Self = Self { tick: Tick::Nanoseconds(1_000), offset_s: 0 };
     pub(super) const NANOSECONDS: Self = Self { tick: Tick::Nanoseconds(1), offset_s: 0 };
 
-    /// Saturates at the years 1677 and 2262.
+    /// Saturates at the years 1677 and 2262. A coarse count above 2^63 is a time before 1970, as Wireshark writes it.
     #[inline]
     fn ns(self, ticks: u64) -> i64 {
         let ns = match self.tick {
-            Tick::Nanoseconds(ns) => ticks.saturating_mul(ns),
-            Tick::PerNanosecond(ticks_per_ns) => ticks / ticks_per_ns.max(1),
+            Tick::Nanoseconds(ns) => (ticks as i64).saturating_mul(ns),
+            Tick::PerNanosecond(ticks_per_ns) => {
+                i64::try_from(ticks / ticks_per_ns.max(1)).unwrap_or(i64::MAX)
+            }
             Tick::Binary(power) => {
-                u64::try_from((u128::from(ticks) * 1_000_000_000) >> power.min(127)).unwrap_or(u64::MAX)
+                i64::try_from((u128::from(ticks) * 1_000_000_000) >> power.min(127)).unwrap_or(i64::MAX)
             }
         };
-        i64::try_from(ns).unwrap_or(i64::MAX).saturating_add(self.offset_s.saturating_mul(1_000_000_000))
+        ns.saturating_add(self.offset_s.saturating_mul(1_000_000_000))
     }
 
     pub(super) fn ticks_per_s(self) -> f64 {
@@ -435,7 +437,7 @@ impl Tick {
     fn of_resolution(resolution: u8) -> Self {
         match resolution {
             128.. => Self::Binary(resolution & 0x7f),
-            0..=9 => Self::Nanoseconds(10_u64.pow(9 - u32::from(resolution))),
+            0..=9 => Self::Nanoseconds(10_i64.pow(9 - u32::from(resolution))),
             _ => Self::PerNanosecond(10_u64.checked_pow(u32::from(resolution) - 9).unwrap_or(u64::MAX)),
         }
     }

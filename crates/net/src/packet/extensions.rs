@@ -12,7 +12,7 @@ pub(super) const AUTHENTICATION: u8 = 51;
 pub(super) const NO_NEXT: u8 = 59;
 const DESTINATION: u8 = 60;
 /// Extension headers followed in one packet; RFC 8200 section 4.1 recommends at most seven.
-const MAX_EXTENSIONS: usize = 16;
+const MAX_EXTENSIONS: usize = 32;
 
 /// Whether an IANA number names a header to walk over.
 #[inline]
@@ -116,7 +116,7 @@ mod tests {
             packet_of(&ipv6(HOP_BY_HOP, 16, &[&[17, 9, 0, 0, 0, 0, 0, 0], &UDP[..]].concat()));
         assert_eq!((packet.protocol, packet.destination_port, fault), (17, 0, Some(Fault::ShortTransport)));
         let endless = [DESTINATION, 0, 0, 0, 0, 0, 0, 0].repeat(MAX_EXTENSIONS + 1);
-        let (packet, fault) = packet_of(&ipv6(DESTINATION, 136, &endless));
-        assert_eq!((packet.header_bytes, fault), (40 + 8 * 16, Some(Fault::TooManyExtensions)));
+        let (packet, fault) = packet_of(&ipv6(DESTINATION, 264, &endless));
+        assert_eq!((packet.header_bytes, fault), (40 + 8 * 32, Some(Fault::TooManyExtensions)));
     }
 }

@@ -389,9 +389,13 @@ fn times_before_1970_and_beyond_2262_saturate() {
     let ahead = (-1_i64).to_be_bytes();
     for (resolution, ticks, offset, expected) in [
         (6_u8, 1_u64, Some(&ahead), -999_999_000),
-        (6, u64::MAX, None, i64::MAX),
+        (6, u64::MAX, None, -1_000),
+        (6, 1 << 63, None, i64::MIN),
+        (0, i64::MAX as u64, None, i64::MAX),
         (0, 4_000_000_000, None, 4_000_000_000_000_000_000),
-        (9, 1 << 63, None, i64::MAX),
+        (9, 1 << 63, None, i64::MIN),
+        (127, 1 << 63, None, 0),
+        (0x80, u64::MAX, None, i64::MAX),
         (0x80, 2, None, 2_000_000_000),
         (0xff, u64::MAX, None, 0),
         (127, u64::MAX, None, 1),
