@@ -1,7 +1,7 @@
 //! L-BFGS (Nocedal and Wright 2006, algorithm 7.4) for problems whose Hessian is too large to form.
 //!
-//! It starts from Böhning's bound on the Hessian (1992): a fixed multiple of the Gram matrix of the columns, which takes
-//! care of columns that move together. Where even that is too large its diagonal does.
+//! Its first guess of the Hessian is the block of each output alone, which takes care of columns that move together and
+//! of rare classes, and is taken anew as the solution moves. Where even that is too large a diagonal does.
 
 use std::collections::VecDeque;
 
@@ -15,6 +15,8 @@ use crate::ctx::Ctx;
 
 /// Steps remembered.
 const MEMORY: usize = 20;
+/// The first guess is taken anew after this many steps, and whenever they have doubled.
+const RENEWAL: usize = 10;
 
 struct Pair {
     moved: Vec<f64>,
@@ -29,16 +31,21 @@ pub(super) fn minimise(
     stop: Stop,
     ctx: &Ctx,
 ) -> Result<Solution, LearnError> {
-    let bound = Bound::new(objective);
     let mut pairs: VecDeque<Pair> = VecDeque::new();
     let mut margins = objective.design().margins(&theta);
     let mut value = objective.value(&theta, &margins);
     let mut gradient = objective.gradient(&theta, &margins);
+    let mut start = Start::new(objective, &margins);
+    let mut renewal = RENEWAL;
     let (mut gap, mut steps, mut small) = (f64::INFINITY, 0, 0);
     while steps < stop.steps && small < 3 {
         ctx.check()?;
         ctx.progress("logistic: L-BFGS steps", steps as u64, 0);
-        let direction: Vec<f64> = inverse(&pairs, &bound, &gradient).iter().map(|part| -part).collect();
+        if steps == renewal {
+            (start, renewal) = (Start::new(objective, &margins), renewal * 2);
+            pairs.clear();
+        }
+        let direction: Vec<f64> = inverse(&pairs, &start, &gradient).iter().map(|part| -part).collect();
         let slope = dot(&gradient, &direction);
         gap = -0.5 * slope / value.max(f64::MIN_POSITIVE);
         let moved_margins = objective.design().margins(&direction);
@@ -67,8 +74,8 @@ fn remember(pairs: &mut VecDeque<Pair>, moved: Vec<f64>, gradient_change: Vec<f6
     }
 }
 
-/// The two-loop recursion around the bound.
-fn inverse(pairs: &VecDeque<Pair>, bound: &Bound, gradient: &[f64]) -> Vec<f64> {
+/// The two-loop recursion around the start.
+fn inverse(pairs: &VecDeque<Pair>, start: &Start, gradient: &[f64]) -> Vec<f64> {
     let mut q = gradient.to_vec();
     let mut alphas = Vec::with_capacity(pairs.len());
     for pair in pairs.iter().rev() {
@@ -76,9 +83,9 @@ fn inverse(pairs: &VecDeque<Pair>, bound: &Bound, gradient: &[f64]) -> Vec<f64> 
         axpy(-alpha, &pair.gradient_change, &mut q);
         alphas.push(alpha);
     }
-    let mut r = bound.solve(&q);
+    let mut r = start.solve(&q);
     if let Some(last) = pairs.back() {
-        let scale = last.curvature / dot(&last.gradient_change, &bound.solve(&last.gradient_change));
+        let scale = last.curvature / dot(&last.gradient_change, &start.solve(&last.gradient_change));
         r.iter_mut().for_each(|part| *part *= scale);
     }
     for (pair, alpha) in pairs.iter().zip(alphas.into_iter().rev()) {
@@ -88,32 +95,31 @@ fn inverse(pairs: &VecDeque<Pair>, bound: &Bound, gradient: &[f64]) -> Vec<f64> 
     r
 }
 
-/// The same positive definite matrix for every output.
-enum Bound {
-    Factor(Cholesky),
+/// A positive definite matrix for each output.
+enum Start {
+    Factors(Vec<Cholesky>),
     Diagonal(Vec<f64>),
 }
 
-impl Bound {
-    fn new(objective: &Objective<'_>) -> Self {
-        let width = objective.design().coordinates();
-        let curvature = if objective.outputs() == 1 { 0.25 } else { 0.5 };
-        let diagonal = || objective.penalty().iter().map(|penalty| curvature + penalty).collect();
-        if width > NEWTON_UNKNOWNS {
-            return Self::Diagonal(diagonal());
+impl Start {
+    fn new(objective: &Objective<'_>, margins: &[f64]) -> Self {
+        if objective.design().coordinates() <= NEWTON_UNKNOWNS {
+            let width = objective.design().coordinates();
+            let factor = |output| Cholesky::new(&objective.own_curvature(margins, output), width);
+            if let Some(factors) = (0..objective.outputs()).map(factor).collect() {
+                return Self::Factors(factors);
+            }
         }
-        let mut matrix = objective.gram();
-        matrix.iter_mut().for_each(|entry| *entry *= curvature);
-        for (place, penalty) in objective.penalty().iter().enumerate() {
-            matrix[place * width + place] += penalty;
-        }
-        Cholesky::new(&matrix, width).map_or_else(|| Self::Diagonal(diagonal()), Self::Factor)
+        Self::Diagonal(objective.start_curvature())
     }
 
     fn solve(&self, b: &[f64]) -> Vec<f64> {
         match self {
-            Self::Factor(factor) => b.chunks_exact(factor.size()).flat_map(|b| factor.solve(b)).collect(),
-            Self::Diagonal(diagonal) => b.iter().zip(diagonal.iter().cycle()).map(|(b, d)| b / d).collect(),
+            Self::Factors(factors) => {
+                let parts = b.chunks_exact(b.len() / factors.len());
+                factors.iter().zip(parts).flat_map(|(factor, b)| factor.solve(b)).collect()
+            }
+            Self::Diagonal(diagonal) => b.iter().zip(diagonal).map(|(b, d)| b / d).collect(),
         }
     }
 }

@@ -143,14 +143,29 @@ impl<'a> Objective<'a> {
         hessian
     }
 
-    /// The lower triangle of Σ weight × row rowᵀ, coordinates × coordinates.
-    pub(super) fn gram(&self) -> Vec<f64> {
+    /// The lower triangle of one output's own block of the Hessian, coordinates × coordinates.
+    pub(super) fn own_curvature(&self, margins: &[f64], output: usize) -> Vec<f64> {
         let width = self.design.coordinates();
-        add_up(self.design.lanes(|rows| {
+        let mut block = add_up(self.design.lanes(|rows| {
             let mut sums = vec![0.0; width * width];
-            self.design.add_gram(rows.clone(), &self.weights[rows], &mut sums, width);
+            let scores = self.scores(rows.clone(), margins);
+            let weights = self.curvatures(rows.clone(), &scores, output, output);
+            self.design.add_gram(rows, &weights, &mut sums, width);
             sums
-        }))
+        }));
+        for (place, penalty) in self.penalty.iter().enumerate() {
+            block[place * width + place] += penalty;
+        }
+        block
+    }
+
+    /// A diagonal in place of the Hessian at [`Objective::start`], where every column has mean square 1.
+    pub(super) fn start_curvature(&self) -> Vec<f64> {
+        let mut shares = vec![1e-6; self.outputs.max(2)];
+        self.y.iter().zip(&self.weights).for_each(|(class, weight)| shares[*class as usize] += weight);
+        let curvature =
+            |share: f64| self.penalty.iter().map(move |penalty| share * (1.0 - share).max(1e-6) + penalty);
+        shares.into_iter().rev().take(self.outputs).rev().flat_map(curvature).collect()
     }
 
     /// Blocks off the diagonal are symmetric themselves but only their lower triangles were summed.
