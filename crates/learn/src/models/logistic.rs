@@ -338,3 +338,81 @@ impl Model for LogisticModel {
         pack("model `logistic`", self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Overlapping classes, a sparse column, one of another magnitude and a constant one.
+    fn rows(classes: u32) -> (Matrix, Vec<u32>) {
+        let number = |seed: u32| f64::from(seed.wrapping_mul(2_654_435_761) >> 8) / f64::from(1 << 24);
+        let y: Vec<u32> = (0..600).map(|row| row % classes).collect();
+        let row = |row: u32| {
+            let class = f64::from(y[row as usize]);
+            let near = number(row) + 0.3 * class;
+            [near, f64::from(u32::from(row % 11 == 0)), 1e6 * (number(row + 10_000) - 0.2 * class), 7.0]
+        };
+        (Matrix::from_values(600, 4, (0..600).flat_map(row).collect()), y)
+    }
+
+    /// The objective as scikit-learn states it, by the book.
+    fn naive_objective(x: &Matrix, y: &[u32], weights: &[f64], intercepts: &[f64], c: f64) -> f64 {
+        let mut loss = 0.0;
+        for (row, class) in x.iter_rows().zip(y) {
+            let margin =
+                |k: usize| intercepts[k] + row.iter().zip(&weights[k * 4..]).map(|(x, w)| x * w).sum::<f64>();
+            let mut margins: Vec<f64> = (0..intercepts.len()).map(margin).collect();
+            if margins.len() == 1 {
+                margins.insert(0, 0.0);
+            }
+            loss += margins.iter().map(|margin| margin.exp()).sum::<f64>().ln() - margins[*class as usize];
+        }
+        0.5 * weights.iter().map(|weight| weight * weight).sum::<f64>() + c * loss
+    }
+
+    fn fitted(classes: u32, c: f64, solver: impl Fn(&Objective<'_>) -> Solution) -> (LogisticModel, f64) {
+        let (x, y) = rows(classes);
+        let design = Design::new(&x).unwrap();
+        let objective = Objective::new(&design, &y, classes as usize, &[1.0; 600], c);
+        let stop = Stop { gap: 1e-12, steps: 500 };
+        let model = LogisticModel::new(&design, &objective, solver(&objective), stop);
+        let value = naive_objective(&x, &y, &model.weights, &model.intercepts, c);
+        (model, value)
+    }
+
+    #[test]
+    fn both_solvers_reach_the_same_minimum_and_nothing_near_is_lower() {
+        let (ctx, stop) = (Ctx::new(0, 1), Stop { gap: 1e-12, steps: 500 });
+        for (classes, c) in [(2, 1.0), (3, 1.0), (2, 1e-4), (3, 1e4)] {
+            let (model, value) = fitted(classes, c, |objective| {
+                newton::minimise(objective, objective.start(), stop, &ctx).unwrap()
+            });
+            let (_, other) = fitted(classes, c, |objective| {
+                lbfgs::minimise(objective, objective.start(), stop, &ctx).unwrap()
+            });
+            assert!((value - other).abs() <= 1e-9 * value, "{classes} classes, C {c}: {value} and {other}");
+            let (x, y) = rows(classes);
+            for place in 0..model.weights.len() {
+                for nudge in [-1e-3, 1e-3] {
+                    let mut weights = model.weights.clone();
+                    weights[place] += nudge / x.column(place % 4)[1].abs().max(1.0);
+                    let near = naive_objective(&x, &y, &weights, &model.intercepts, c);
+                    assert!(near >= value * (1.0 - 1e-12), "weight {place} of {classes} classes, C {c}");
+                }
+            }
+            assert_eq!(model.weights[3], 0.0, "a constant column has no weight");
+            assert!(model.notes[0].starts_with("converged"), "{:?}", model.notes);
+        }
+    }
+
+    #[test]
+    fn too_few_steps_are_said_so() {
+        let stop = Stop { gap: 1e-12, steps: 1 };
+        let (x, y) = rows(2);
+        let design = Design::new(&x).unwrap();
+        let objective = Objective::new(&design, &y, 2, &[1.0; 600], 1.0);
+        let solution = newton::minimise(&objective, objective.start(), stop, &Ctx::new(0, 1)).unwrap();
+        let model = LogisticModel::new(&design, &objective, solution, stop);
+        assert!(model.notes[0].starts_with("not converged after 1 steps"), "{:?}", model.notes);
+    }
+}
