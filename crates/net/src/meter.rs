@@ -6,6 +6,7 @@
 //! ([`crate::flow::Order`]) as soon as packet time has closed them, so memory does not grow with the capture.
 
 mod intake;
+mod recent;
 mod workers;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::capture::Capture;
 use crate::features::{self, FeatureSet, Needs, RowSchema, Rows};
 use crate::flow::{ExpiryReason, Flow, FlowConfig, FlowTable, TableCounts};
 use intake::Intake;
+use recent::{Brief, Recent};
 
 /// Everything that determines the rows of a capture, but for `threads`, which does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,11 +114,11 @@ pub fn meter(
     sink: &mut dyn FnMut(Rows) -> Result<(), NetError>,
 ) -> Result<MeterReport, NetError> {
     let sets = features::select(&spec.sets)?;
-    let mut outlet = Outlet::new(features::row_schema(&sets)?, spec.batch_rows, sink);
+    let mut outlet = Outlet::new(&sets, spec.batch_rows, sink)?;
     let mut intake = Intake::new(capture, spec.flow.seed);
     let needs = sets.iter().fold(Needs::CORE, |needs, set| needs.with(set.needs));
     let counts = if spec.threads <= 1 {
-        in_place(&mut intake, FlowTable::new(&spec.flow, needs), &sets, watch, &mut outlet)?
+        in_place(&mut intake, FlowTable::new(&spec.flow, needs), watch, &mut outlet)?
     } else {
         workers::run(&mut intake, spec, needs, &sets, watch, &mut outlet)?
     };
@@ -131,7 +133,6 @@ const WATCH_TICKS: u64 = 16;
 fn in_place(
     intake: &mut Intake<'_>,
     mut table: FlowTable,
-    sets: &[&'static FeatureSet],
     watch: &mut dyn FnMut(Progress) -> bool,
     outlet: &mut Outlet<'_>,
 ) -> Result<TableCounts, NetError> {
@@ -147,14 +148,16 @@ fn in_place(
         if intake.is_done() {
             table.finish();
         }
-        table.drain(|_, flow| outlet.push(sets, flow))?;
+        table.drain(|_, flow| outlet.push(flow))?;
         intake.watch(outlet.delivered, watch)?;
     }
     Ok(table.counts())
 }
 
-/// Fills batches and hands them to the sink.
+/// Takes rows in their order, adds what they need of the rows before them, and hands them to the sink in batches.
 struct Outlet<'a> {
+    sets: &'a [&'static FeatureSet],
+    recent: Option<Recent>,
     schema: Arc<RowSchema>,
     rows: Rows,
     batch_rows: usize,
@@ -164,25 +167,37 @@ struct Outlet<'a> {
 
 impl<'a> Outlet<'a> {
     fn new(
-        schema: Arc<RowSchema>,
+        sets: &'a [&'static FeatureSet],
         batch_rows: usize,
         sink: &'a mut dyn FnMut(Rows) -> Result<(), NetError>,
-    ) -> Outlet<'a> {
-        let batch_rows = batch_rows.max(1);
-        Outlet { rows: Rows::empty(&schema, batch_rows), schema, batch_rows, delivered: 0, sink }
+    ) -> Result<Outlet<'a>, NetError> {
+        let (schema, batch_rows) = (features::row_schema(sets)?, batch_rows.max(1));
+        let recent = sets.iter().any(|set| set.needs.has(Needs::CONTEXT)).then(Recent::default);
+        Ok(Outlet {
+            sets,
+            recent,
+            rows: Rows::empty(&schema, batch_rows),
+            schema,
+            batch_rows,
+            delivered: 0,
+            sink,
+        })
     }
 
-    fn push(&mut self, sets: &[&'static FeatureSet], flow: &Flow<'_>) -> Result<(), NetError> {
-        features::push_row(&mut self.rows, sets, flow);
-        self.pushed()
+    fn push(&mut self, flow: &Flow<'_>) -> Result<(), NetError> {
+        features::push_row(&mut self.rows, self.sets, flow);
+        self.pushed(|| Brief::of(flow))
     }
 
-    fn copy(&mut self, from: &Rows, row: usize) -> Result<(), NetError> {
+    fn copy(&mut self, from: &Rows, row: usize, brief: Brief) -> Result<(), NetError> {
         self.rows.copy_row(from, row);
-        self.pushed()
+        self.pushed(|| brief)
     }
 
-    fn pushed(&mut self) -> Result<(), NetError> {
+    fn pushed(&mut self, brief: impl FnOnce() -> Brief) -> Result<(), NetError> {
+        if let Some(recent) = &mut self.recent {
+            features::push_context(&mut self.rows, self.sets, &recent.add(brief()));
+        }
         self.delivered += 1;
         if self.rows.len == self.batch_rows { self.flush() } else { Ok(()) }
     }

@@ -1,6 +1,6 @@
 //! The plain counters of a flow: the columns when no feature set is asked for (`cormorant flows`).
 
-use super::{Column, ColumnKind, FeatureSet, Needs, Value};
+use super::{Column, ColumnKind, FeatureSet, Get, Needs, Value};
 use crate::flow::Flow;
 
 /// The plain counters. Not listed among the feature sets: `flow` holds the same columns and more.
@@ -27,7 +27,7 @@ pub(super) const DURATION: Column = Column {
     doc: "from the first packet to the latest: last_ns - first_ns",
     kind: ColumnKind::F64,
     width: 1,
-    get: |flow, _| Value::F64(seconds(flow.core.duration_ns())),
+    get: Get::Flow(|flow, _| Value::F64(seconds(flow.core.duration_ns()))),
 };
 pub(super) const PACKETS: Column = counter("packets", "packets", "packets of both directions", |flow, _| {
     Value::U64(flow.core.all_packets())
@@ -72,7 +72,7 @@ const fn counter(
     doc: &'static str,
     get: fn(&Flow<'_>, usize) -> Value,
 ) -> Column {
-    Column { name, unit, doc, kind: ColumnKind::U64, width: 1, get }
+    Column { name, unit, doc, kind: ColumnKind::U64, width: 1, get: Get::Flow(get) }
 }
 
 /// The forward member of a pair of counters.

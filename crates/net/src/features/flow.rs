@@ -14,7 +14,7 @@
 //! Neither addresses nor ports are here: see [`super::identity`].
 
 use super::core::{self, backward, forward, seconds};
-use super::{Column, ColumnKind, FeatureSet, Needs, Value};
+use super::{Column, ColumnKind, FeatureSet, Get, Needs, Value};
 use crate::flow::{Flow, Moments, Side};
 
 /// The default feature set.
@@ -35,7 +35,7 @@ macro_rules! column {
             doc: $doc,
             kind: ColumnKind::$kind,
             width: 1,
-            get: |$flow, _| Value::$kind($value),
+            get: Get::Flow(|$flow, _| Value::$kind($value)),
         }
     };
 }

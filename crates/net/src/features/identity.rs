@@ -9,6 +9,9 @@ use super::rows::{ColumnKind, RowColumn, RowField, TextColumn};
 use crate::flow::community_id::community_id;
 use crate::flow::{Core, Flow};
 
+/// Number of identity columns.
+pub const COLUMNS: usize = FIELDS.len();
+
 const FIELDS: [(&str, ColumnKind, &str, &str); 14] = [
     (
         "flow_id",

@@ -5,6 +5,7 @@
 //! ([`identity`]), the same for every set; they say which flow a row is and are no features. In particular
 //! `destination_port` is identity: a model that may see it learns the port list of its training network.
 
+pub mod context;
 pub mod core;
 pub mod flow;
 pub mod identity;
@@ -15,10 +16,11 @@ use std::sync::Arc;
 
 use crate::NetError;
 pub use crate::flow::Flow;
+use context::Context;
 pub use rows::{ColumnKind, RowColumn, RowField, RowKind, RowSchema, Rows, TextColumn};
 
 /// Every feature set by name. One set, one file, one line.
-pub static FEATURE_SETS: &[&FeatureSet] = &[&flow::SET, &splt::SET];
+pub static FEATURE_SETS: &[&FeatureSet] = &[&flow::SET, &splt::SET, &context::SET];
 
 /// A named group of columns that are computed together.
 #[derive(Debug)]
@@ -46,8 +48,17 @@ pub struct Column {
     pub kind: ColumnKind,
     /// 1 for a plain column; `N` for one that is written as `name_1` to `name_N`.
     pub width: usize,
-    /// The value of a flow at an index below `width`; its variant matches `kind`.
-    pub get: fn(&Flow<'_>, usize) -> Value,
+    /// Where its values come from.
+    pub get: Get,
+}
+
+/// What a column is computed from. The value's variant matches the column's `kind`.
+#[derive(Clone, Copy, Debug)]
+pub enum Get {
+    /// The flow alone, at an index below the column's `width`.
+    Flow(fn(&Flow<'_>, usize) -> Value),
+    /// The rows before it, where rows are in their order.
+    Context(fn(&Context) -> Value),
 }
 
 /// The value of one feature of one flow.
@@ -72,6 +83,8 @@ impl Needs {
     pub const STATS: Needs = Needs(1);
     /// The first packets with payload ([`crate::flow::Splt`]).
     pub const SPLT: Needs = Needs(2);
+    /// The flows of the same hosts that left before ([`Context`]); kept beside the flow table, not in it.
+    pub const CONTEXT: Needs = Needs(4);
 
     /// Both together.
     #[must_use]
@@ -130,18 +143,29 @@ fn column_fields(column: &'static Column) -> impl Iterator<Item = RowField> {
     })
 }
 
-/// Appends one flow to `rows`: identity, then the columns of `sets`.
+/// Appends one flow to `rows`: identity, then the columns of `sets`, but for those that need its context.
 pub(crate) fn push_row(rows: &mut Rows, sets: &[&'static FeatureSet], flow: &Flow<'_>) {
     let mut columns = rows.columns.iter_mut();
     identity::push(&mut columns, flow);
     for column in sets.iter().flat_map(|set| set.columns) {
         for index in 0..column.width {
-            if let Some(target) = columns.next() {
-                push_value(target, (column.get)(flow, index));
+            if let (Some(target), Get::Flow(get)) = (columns.next(), column.get) {
+                push_value(target, get(flow, index));
             }
         }
     }
     rows.len += 1;
+}
+
+/// Appends the context of the row that was appended last: the columns that [`push_row`] left out.
+pub(crate) fn push_context(rows: &mut Rows, sets: &[&'static FeatureSet], context: &Context) {
+    let columns =
+        sets.iter().flat_map(|set| set.columns).flat_map(|column| std::iter::repeat_n(column, column.width));
+    for (target, column) in rows.columns.iter_mut().skip(identity::COLUMNS).zip(columns) {
+        if let Get::Context(get) = column.get {
+            push_value(target, get(context));
+        }
+    }
 }
 
 fn push_value(target: &mut RowColumn, value: Value) {

@@ -1,6 +1,6 @@
 //! The `splt` set: lengths, directions and times of the first packets with payload.
 
-use super::{Column, ColumnKind, FeatureSet, Needs, Value};
+use super::{Column, ColumnKind, FeatureSet, Get, Needs, Value};
 use crate::flow::{Flow, SPLT_PACKETS, SpltPacket};
 
 /// The first 20 packets that carry payload, three fixed-width columns.
@@ -18,7 +18,9 @@ pub static SET: FeatureSet = FeatureSet {
             doc: "payload bytes of the n-th packet with payload; 0 when there is none (Joy: packets.b)",
             kind: ColumnKind::U64,
             width: SPLT_PACKETS,
-            get: |flow, index| Value::U64(place(flow, index).map_or(0, |packet| u64::from(packet.bytes))),
+            get: Get::Flow(|flow, index| {
+                Value::U64(place(flow, index).map_or(0, |packet| u64::from(packet.bytes)))
+            }),
         },
         Column {
             name: "splt_direction",
@@ -27,7 +29,9 @@ pub static SET: FeatureSet = FeatureSet {
                   packets.dir; NFStream's splt_direction has 0, 1, -1 in their place)",
             kind: ColumnKind::I64,
             width: SPLT_PACKETS,
-            get: |flow, index| Value::I64(place(flow, index).map_or(0, |packet| i64::from(packet.direction))),
+            get: Get::Flow(|flow, index| {
+                Value::I64(place(flow, index).map_or(0, |packet| i64::from(packet.direction)))
+            }),
         },
         Column {
             name: "splt_iat_s",
@@ -36,9 +40,9 @@ pub static SET: FeatureSet = FeatureSet {
                   their running maximum); 0 for the first and when there is none (Joy: packets.ipt)",
             kind: ColumnKind::F64,
             width: SPLT_PACKETS,
-            get: |flow, index| {
+            get: Get::Flow(|flow, index| {
                 Value::F64(place(flow, index).map_or(0.0, |packet| packet.iat_ns as f64 / 1e9))
-            },
+            }),
         },
     ],
 };

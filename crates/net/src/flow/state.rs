@@ -153,6 +153,11 @@ impl Core {
         self.marks & (CLOSED_BY_FIN | CLOSED_BY_RST) != 0
     }
 
+    /// Whether both sides took part: for TCP, whether one side acknowledged the other.
+    pub fn is_established(&self) -> bool {
+        self.has(ESTABLISHED)
+    }
+
     /// Whether a RST closed the flow.
     pub fn closed_by_rst(&self) -> bool {
         self.has(CLOSED_BY_RST)

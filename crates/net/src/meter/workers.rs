@@ -10,6 +10,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::intake::Intake;
+use super::recent::Brief;
 use super::{MeterSpec, Outlet, Progress, TICK_PACKETS};
 use crate::NetError;
 use crate::features::{self, FeatureSet, Needs, RowSchema, Rows};
@@ -30,7 +31,8 @@ struct Tick {
 
 /// A part of a worker's rows of one tick, in order.
 struct Chunk {
-    orders: Vec<Order>,
+    /// Place and gist of each row.
+    leaving: Vec<(Order, Brief)>,
     rows: Rows,
     /// On the last chunk of a tick: the emptied buffer, and the worker's counters.
     end: Option<(Vec<Arrival>, TableCounts)>,
@@ -119,7 +121,7 @@ fn merge_tick(workers: &mut [Worker], outlet: &mut Outlet<'_>) -> Result<(), Net
             heads.iter().enumerate().filter_map(|(worker, head)| Some((head.order()?, worker))).min();
         let Some((_, worker)) = smallest else { return Ok(()) };
         if let (Some(head), Some(worker)) = (heads.get_mut(worker), workers.get_mut(worker)) {
-            outlet.copy(&head.chunk.rows, head.row)?;
+            head.copy_to(outlet)?;
             head.step(worker);
         }
     }
@@ -139,7 +141,12 @@ impl Head {
     }
 
     fn order(&self) -> Option<Order> {
-        self.chunk.orders.get(self.row).copied()
+        self.chunk.leaving.get(self.row).map(|(order, _)| *order)
+    }
+
+    fn copy_to(&self, outlet: &mut Outlet<'_>) -> Result<(), NetError> {
+        let Some((_, brief)) = self.chunk.leaving.get(self.row) else { return Ok(()) };
+        outlet.copy(&self.chunk.rows, self.row, *brief)
     }
 
     fn step(&mut self, worker: &mut Worker) {
@@ -148,7 +155,7 @@ impl Head {
     }
 
     fn skip_empty(&mut self, worker: &mut Worker) {
-        while self.row == self.chunk.orders.len() {
+        while self.row == self.chunk.leaving.len() {
             if let Some((arrivals, counts)) = self.chunk.end.take() {
                 worker.arrivals = arrivals;
                 worker.counts = counts;
@@ -163,7 +170,7 @@ impl Worker {
     /// The next chunk; an empty last one when the worker has panicked, so that its scope can pass that on.
     fn receive(&self) -> Chunk {
         self.chunks.recv().unwrap_or_else(|_| Chunk {
-            orders: Vec::new(),
+            leaving: Vec::new(),
             rows: Rows::empty(&self.schema, 0),
             end: Some((Vec::new(), self.counts)),
         })
@@ -208,7 +215,7 @@ fn answer(
     let mut left = table.ended();
     let mut chunk = Chunk::with_room(schema, left);
     table.drain(|order, flow| {
-        chunk.orders.push(order);
+        chunk.leaving.push((order, Brief::of(flow)));
         features::push_row(&mut chunk.rows, sets, flow);
         left -= 1;
         if chunk.rows.len < CHUNK_ROWS {
@@ -223,6 +230,6 @@ fn answer(
 impl Chunk {
     fn with_room(schema: &Arc<RowSchema>, rows: usize) -> Chunk {
         let rows = rows.min(CHUNK_ROWS);
-        Chunk { orders: Vec::with_capacity(rows), rows: Rows::empty(schema, rows), end: None }
+        Chunk { leaving: Vec::with_capacity(rows), rows: Rows::empty(schema, rows), end: None }
     }
 }

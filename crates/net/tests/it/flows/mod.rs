@@ -2,6 +2,7 @@
 
 mod agreement;
 mod community_id;
+mod context;
 mod flood;
 mod naive;
 mod order;

@@ -44,7 +44,8 @@ fn spec(threads: usize, mem_bytes: u64) -> MeterSpec {
         mem_bytes,
         ..FlowConfig::default()
     };
-    MeterSpec { sets: vec!["flow".into(), "splt".into()], flow, threads, batch_rows: 100 }
+    let sets = FEATURE_SETS.iter().map(|set| set.name.to_owned()).collect();
+    MeterSpec { sets, flow, threads, batch_rows: 100 }
 }
 
 /// Rows compared as text, since NaN is no equal of itself.

@@ -36,6 +36,21 @@ pub(super) fn traffic(most: usize) -> impl Strategy<Value = Vec<Made>> {
     prop::collection::vec(made(), 1..most)
 }
 
+/// A connection attempt between two fixed hosts, a second after the packet before it.
+pub(super) fn syn(source_port: u16, destination_port: u16) -> Made {
+    Made {
+        wait_ns: SECOND_NS,
+        vlan: None,
+        ipv6: false,
+        hosts: (1, 2),
+        ports: (source_port, destination_port),
+        transport: Transport::Tcp { flags: 0x02, seq: 1, window: 1_000 },
+        payload_bytes: 0,
+        fragment: None,
+        ttl: 64,
+    }
+}
+
 fn made() -> impl Strategy<Value = Made> {
     let place = (prop::option::weighted(0.2, 5_u16..7), prop::bool::weighted(0.2), hosts(), ports());
     let rest =
