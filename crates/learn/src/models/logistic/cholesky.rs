@@ -32,10 +32,6 @@ impl Cholesky {
         x
     }
 
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
     fn row(&self, row: usize) -> &[f64] {
         &self.factor[row * self.size..(row + 1) * self.size]
     }

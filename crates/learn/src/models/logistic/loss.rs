@@ -69,10 +69,6 @@ impl<'a> Objective<'a> {
         self.design
     }
 
-    pub(super) fn penalty(&self) -> &[f64] {
-        &self.penalty
-    }
-
     /// Numbers to find.
     pub(super) fn unknowns(&self) -> usize {
         self.outputs * self.design.coordinates()
