@@ -11,7 +11,7 @@ pub(super) const AUTHENTICATION: u8 = 51;
 /// IANA number that says "nothing follows".
 pub(super) const NO_NEXT: u8 = 59;
 const DESTINATION: u8 = 60;
-/// Extension headers followed in one packet; RFC 8200 section 4.1 recommends at most seven.
+/// Extension headers followed in one packet; RFC 8200 section 4.1 expects each once, destination options twice.
 const MAX_EXTENSIONS: usize = 32;
 
 /// Whether an IANA number names a header to walk over.
@@ -27,7 +27,7 @@ pub(super) fn walk(ip: &mut Ip, data: &[u8]) {
     let data = data.get(..end).unwrap_or_default();
     for _ in 0..MAX_EXTENSIONS {
         if !is_extension(ip.protocol) || matches!(ip.fragment, Fragment::Later { .. }) {
-            return;
+            break;
         }
         let Some(header) = data.get(ip.header_bytes as usize..).and_then(|rest| rest.first_chunk::<8>())
         else {
@@ -36,7 +36,9 @@ pub(super) fn walk(ip: &mut Ip, data: &[u8]) {
         };
         step(ip, header);
     }
-    if is_extension(ip.protocol) && !matches!(ip.fragment, Fragment::Later { .. }) {
+    if ip.header_bytes as usize > data.len() {
+        ip.fault = Some(Fault::ShortExtension);
+    } else if is_extension(ip.protocol) && !matches!(ip.fragment, Fragment::Later { .. }) {
         ip.fault = Some(Fault::TooManyExtensions);
     }
 }
@@ -111,10 +113,10 @@ mod tests {
     fn cut_and_endless_chains() {
         let (packet, fault) = packet_of(&ipv6(HOP_BY_HOP, 7, &[17, 0, 0, 0, 0, 0, 0]));
         assert_eq!((packet.protocol, fault), (HOP_BY_HOP, Some(Fault::ShortExtension)));
-        // The header's own length runs past the packet: the transport is missing.
+        // The header's own length runs past the packet: so does the transport.
         let (packet, fault) =
             packet_of(&ipv6(HOP_BY_HOP, 16, &[&[17, 9, 0, 0, 0, 0, 0, 0], &UDP[..]].concat()));
-        assert_eq!((packet.protocol, packet.destination_port, fault), (17, 0, Some(Fault::ShortTransport)));
+        assert_eq!((packet.protocol, packet.destination_port, fault), (17, 0, Some(Fault::ShortExtension)));
         let endless = [DESTINATION, 0, 0, 0, 0, 0, 0, 0].repeat(MAX_EXTENSIONS + 1);
         let (packet, fault) = packet_of(&ipv6(DESTINATION, 264, &endless));
         assert_eq!((packet.header_bytes, fault), (40 + 8 * 32, Some(Fault::TooManyExtensions)));

@@ -41,11 +41,11 @@ pub(super) fn decode(frame: &Frame<'_>, start: usize) -> Result<Ip, Fault> {
 #[inline]
 fn length(total: u16, header_bytes: u32, frame: &Frame<'_>, start: usize) -> (u32, Option<Fault>) {
     let on_wire = frame.wire_bytes.saturating_sub(start as u32);
-    match u32::from(total) {
-        0 => (on_wire, None),
-        total if total < header_bytes => (header_bytes, Some(Fault::BadIpLength)),
-        total if total > on_wire => (total, Some(Fault::IpLengthBeyondFrame)),
-        total => (total, None),
+    match (u32::from(total), on_wire) {
+        (0, on_wire) if on_wire >= header_bytes => (on_wire, None),
+        (total, _) if total < header_bytes => (header_bytes, Some(Fault::BadIpLength)),
+        (total, on_wire) if total > on_wire => (total, Some(Fault::IpLengthBeyondFrame)),
+        (total, _) => (total, None),
     }
 }
 
@@ -100,6 +100,10 @@ mod tests {
         let (packet, fault) = packet_of(&ipv4(17, 1_000, 0, &[0, 1, 0, 2, 3, 212, 0, 0]));
         assert_eq!((fault, packet.ip_bytes), (Some(Fault::IpLengthBeyondFrame), 1_000));
         assert_eq!((packet.destination_port, packet.payload, packet.payload_bytes), (2, (28, 28), 972));
+        // Segmentation offload says 0, but the header alone is longer than the frame was.
+        let mut long_header = ipv4(253, 0, 0, &[]);
+        long_header[0] = 0x4f;
+        assert_eq!(packet_of(&long_header).1, Some(Fault::BadIpLength));
         let mut short = ipv4(17, 28, 0, &[0; 8]);
         short[0] = 0x44;
         assert_eq!(decode_ip(&short).fault, Some(Fault::BadIpHeaderLength));

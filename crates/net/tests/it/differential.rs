@@ -213,11 +213,13 @@ proptest! {
     ) {
         let wire_bytes = data.len() as u32 + beyond;
         let frame = Frame { number: 1, ts_ns: 0, offset: 0, wire_bytes, link: LinkType(link), interface: 0, data: &data };
-        if let Some(packet) = packet::decode(&frame).packet {
+        let decoded = packet::decode(&frame);
+        if let Some(packet) = decoded.packet {
             let (start, end) = packet.payload;
             prop_assert!(start <= end && end <= packet.captured_bytes);
             prop_assert!(u32::from(packet.header_bytes) + packet.payload_bytes >= packet.ip_bytes);
             prop_assert!(end - start <= packet.payload_bytes);
+            prop_assert!(u32::from(packet.header_bytes) <= packet.ip_bytes || decoded.fault.is_some());
         }
     }
 }
