@@ -23,6 +23,7 @@ if ! cargo +nightly --version >/dev/null 2>&1; then
 fi
 
 cargo run --quiet --release --example seeds
+cargo $toolchain fuzz build --sanitizer $sanitizer --fuzz-dir . 2>&1 | grep -E "^error" -A8 || true
 for target in $targets; do
   echo "== $target, $seconds s"
   mkdir -p "corpus/$target"
