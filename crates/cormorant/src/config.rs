@@ -47,7 +47,8 @@ impl Settings {
     /// # Errors
     /// When the file cannot be read or is not TOML.
     pub(crate) fn read(arguments: &[OsString]) -> Result<Self> {
-        let variables: BTreeMap<_, _> = std::env::vars_os().filter_map(|(name, value)| variable(&name, &value)).collect();
+        let variables: BTreeMap<_, _> =
+            std::env::vars_os().filter_map(|(name, value)| variable(&name, &value)).collect();
         let named = named_file(arguments).or_else(|| variables.get("CORMORANT_CONFIG").map(PathBuf::from));
         let file = match named {
             Some(path) => Some(load(&path)?),
@@ -82,12 +83,24 @@ impl Settings {
     pub(crate) fn unread_variables(&self, command: &Command) -> Vec<String> {
         let known = variable_names(command);
         let unread = self.variables.keys().filter(|name| !known.contains(*name));
-        unread.map(|name| format!("{name} is read by no option{}", advice(name, known.iter().map(String::as_str)))).collect()
+        unread
+            .map(|name| {
+                format!("{name} is read by no option{}", advice(name, known.iter().map(String::as_str)))
+            })
+            .collect()
     }
 
-    fn with_default(&self, arg: Arg, verb: Option<&str>, origins: &mut Vec<Origin>, wrong: &mut Option<anyhow::Error>) -> Arg {
+    fn with_default(
+        &self,
+        arg: Arg,
+        verb: Option<&str>,
+        origins: &mut Vec<Origin>,
+        wrong: &mut Option<anyhow::Error>,
+    ) -> Arg {
         let Some(option) = setting(&arg).map(str::to_owned) else { return arg };
-        let found = self.from_environment(&option, verb).map_or_else(|| self.from_file(&arg, &option, verb), |found| Ok(Some(found)));
+        let found = self
+            .from_environment(&option, verb)
+            .map_or_else(|| self.from_file(&arg, &option, verb), |found| Ok(Some(found)));
         match found {
             Ok(Some(origin)) => {
                 let arg = lend(arg, &origin);
@@ -103,7 +116,8 @@ impl Settings {
     }
 
     fn from_environment(&self, option: &str, verb: Option<&str>) -> Option<Origin> {
-        let names = verb.map(|verb| variable_name(&[verb, option])).into_iter().chain([variable_name(&[option])]);
+        let names =
+            verb.map(|verb| variable_name(&[verb, option])).into_iter().chain([variable_name(&[option])]);
         names.filter_map(|name| self.variables.get_key_value(&name)).next().map(|(name, value)| Origin {
             option: option.to_owned(),
             values: vec![value.clone()],
@@ -113,7 +127,10 @@ impl Settings {
 
     fn from_file(&self, arg: &Arg, option: &str, verb: Option<&str>) -> Result<Option<Origin>> {
         let Some((path, table)) = &self.file else { return Ok(None) };
-        let own = verb.and_then(|verb| table.get(verb)).and_then(Value::as_table).and_then(|table| entry(table, option));
+        let own = verb
+            .and_then(|verb| table.get(verb))
+            .and_then(Value::as_table)
+            .and_then(|table| entry(table, option));
         let Some(value) = own.or_else(|| entry(table, option)) else { return Ok(None) };
         let place = format!("`{option}` in {}", path.display());
         let values = texts(value, repeats(arg)).with_context(|| place.clone())?;
@@ -141,7 +158,8 @@ fn refuse(path: &Path, verb: Option<&str>, key: &str, known: &BTreeSet<String>) 
     if known.contains(&key.replace('_', "-")) {
         return Ok(());
     }
-    let (table, see) = verb.map_or((String::new(), String::new()), |verb| (format!(" in [{verb}]"), format!(" {verb}")));
+    let (table, see) =
+        verb.map_or((String::new(), String::new()), |verb| (format!(" in [{verb}]"), format!(" {verb}")));
     let hint = advice(key, known.iter().map(String::as_str));
     bail!("{}{table}: there is no option `{key}`{hint}; `cormorant{see} --help` lists them", path.display())
 }
@@ -173,11 +191,19 @@ fn text(value: &Value) -> Result<String> {
 }
 
 fn load(path: &Path) -> Result<(PathBuf, Table)> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| anyhow!("cannot read the settings in {}: {error}; check --config and CORMORANT_CONFIG", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        anyhow!(
+            "cannot read the settings in {}: {error}; check --config and CORMORANT_CONFIG",
+            path.display()
+        )
+    })?;
     let table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        anyhow!("{}, line {line}: {}; it should hold lines such as `threads = 2`", path.display(), error.message())
+        anyhow!(
+            "{}, line {line}: {}; it should hold lines such as `threads = 2`",
+            path.display(),
+            error.message()
+        )
     })?;
     Ok((path.to_owned(), table))
 }
@@ -207,7 +233,9 @@ fn variable_name(parts: &[&str]) -> String {
 }
 
 fn variable_names(command: &Command) -> BTreeSet<String> {
-    let own = command.get_subcommands().flat_map(|verb| settings_of(verb).map(|option| variable_name(&[verb.get_name(), &option])));
+    let own = command
+        .get_subcommands()
+        .flat_map(|verb| settings_of(verb).map(|option| variable_name(&[verb.get_name(), &option])));
     let plain = every_setting(command).into_iter().map(|option| variable_name(&[&option]));
     own.chain(plain).chain([format!("{PREFIX}CONFIG")]).collect()
 }
@@ -233,7 +261,8 @@ mod tests {
     use super::*;
 
     fn settings(file: &str, variables: &[(&str, &str)]) -> Settings {
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Settings { file: Some((PathBuf::from("cormorant.toml"), file.parse().unwrap())), variables }
     }
 
@@ -241,7 +270,11 @@ mod tests {
         let train = Command::new("train")
             .arg(Arg::new("model").long("model").required(true))
             .arg(Arg::new("param").long("param").action(ArgAction::Append));
-        let threads = Arg::new("threads").long("threads").global(true).value_parser(clap::value_parser!(u32)).default_value("9");
+        let threads = Arg::new("threads")
+            .long("threads")
+            .global(true)
+            .value_parser(clap::value_parser!(u32))
+            .default_value("9");
         let json = Arg::new("json").long("json").global(true).action(ArgAction::SetTrue);
         Command::new("cormorant").args([threads, json]).subcommand(train)
     }
@@ -266,7 +299,8 @@ mod tests {
 
     #[test]
     fn a_verbs_own_value_wins_and_satisfies_what_is_required() {
-        let settings = settings("model = 'a'\njson = true\n[train]\nmodel = 'b'\nparam = ['x=1', 'y=2']", &[]);
+        let settings =
+            settings("model = 'a'\njson = true\n[train]\nmodel = 'b'\nparam = ['x=1', 'y=2']", &[]);
         let (command, _) = settings.apply(command()).unwrap();
         let matches = command.try_get_matches_from(["cormorant", "train"]).unwrap();
         let train = matches.subcommand_matches("train").unwrap();
@@ -278,15 +312,24 @@ mod tests {
     #[test]
     fn unknown_keys_are_refused_with_the_nearest() {
         let message = |file| settings(file, &[]).apply(command()).unwrap_err().to_string();
-        assert!(message("thread = 3").contains("no option `thread`, did you mean `threads`?"), "{}", message("thread = 3"));
-        assert!(message("[train]\nmodle = 'x'").contains("in [train]: there is no option `modle`, did you mean `model`?"));
+        assert!(message("thread = 3").contains("no option `thread` (did you mean `threads`?)"));
+        assert!(
+            message("[train]\nmodle = 'x'")
+                .contains("in [train]: there is no option `modle` (did you mean `model`?)")
+        );
         assert!(message("[tarin]\nmodel = 'x'").contains("no option `tarin`"));
         assert!(message("threads = [1, 2]").contains("`threads` in cormorant.toml"));
     }
 
     #[test]
     fn variables_nobody_reads_are_told() {
-        let settings = settings("", &[("CORMORANT_TRAIN_MODEL", "x"), ("CORMORANT_TREADS", "1"), ("CORMORANT_CONFIG", "y")]);
-        assert_eq!(settings.unread_variables(&command()), ["CORMORANT_TREADS is read by no option, did you mean `CORMORANT_THREADS`?"]);
+        let settings = settings(
+            "",
+            &[("CORMORANT_TRAIN_MODEL", "x"), ("CORMORANT_TREADS", "1"), ("CORMORANT_CONFIG", "y")],
+        );
+        assert_eq!(
+            settings.unread_variables(&command()),
+            ["CORMORANT_TREADS is read by no option (did you mean `CORMORANT_THREADS`?)"]
+        );
     }
 }

@@ -69,7 +69,12 @@ impl Edge {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub(crate) fn show_beside(&self, output: &Output, report: &impl Serialize, draw: impl FnOnce(&mut Page)) -> Result<()> {
+    pub(crate) fn show_beside(
+        &self,
+        output: &Output,
+        report: &impl Serialize,
+        draw: impl FnOnce(&mut Page),
+    ) -> Result<()> {
         if output.path().is_some() {
             return self.show(report, draw);
         }

@@ -90,7 +90,8 @@ fn reader_has_left(error: &anyhow::Error) -> bool {
 }
 
 fn confess(info: &PanicHookInfo<'_>) {
-    let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
+    let place =
+        info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
     complain(&format!("this is a bug in cormorant, not your mistake: {}{place}", said(info.payload())));
     print_error(&format!(
         "  Please report it with the command you ran, the input if you may share it, and this:\n  cormorant {}, {} {}\n",
@@ -128,6 +129,9 @@ mod tests {
     fn a_cause_is_told_once() {
         let cause = anyhow::anyhow!("disk full");
         assert_eq!(in_words(&cause.context("cannot write x: disk full")), "cannot write x: disk full");
-        assert_eq!(in_words(&anyhow::anyhow!("disk full").context("cannot write x")), "cannot write x: disk full");
+        assert_eq!(
+            in_words(&anyhow::anyhow!("disk full").context("cannot write x")),
+            "cannot write x: disk full"
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! The name that was probably meant.
 
-/// `, did you mean ..?` when one of `known` is near `wrong`, else nothing.
+/// ` (did you mean ..?)` when one of `known` is near `wrong`, else nothing.
 pub(crate) fn advice<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(wrong, known).map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
+    nearest(wrong, known).map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }
 
 fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

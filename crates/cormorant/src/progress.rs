@@ -1,12 +1,14 @@
 //! How far a task is: one line on standard error with stage, bar, rate and time left. Silent unless that is a terminal.
 
+use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cormorant_lab::{Ctx, ProgressSink};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::terminal::{Look, shown};
+use crate::units;
 
 const REDRAW: Duration = Duration::from_millis(120);
 const STAGE_COLUMNS: usize = 26;
@@ -51,9 +53,9 @@ impl Progress {
         let mut current = self.stage.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if *current != stage || self.bar.is_finished() {
             stage.clone_into(&mut current);
-            self.bar.reset();
             self.bar.set_style(style(stage, total));
             self.bar.set_message(fitted(stage));
+            self.bar.reset();
             self.bar.enable_steady_tick(REDRAW);
         }
         if total > 0 && self.bar.length() != Some(total) {
@@ -71,14 +73,29 @@ pub(crate) fn context(seed: u64, threads: usize, mem_bytes: u64, progress: &Prog
 
 /// Reading captures is counted in bytes; all other stages count what they name.
 fn style(stage: &str, total: u64) -> ProgressStyle {
-    let template = match (total > 0, counts_bytes(stage)) {
-        (true, true) => "{msg} {bar:20} {percent:>3} %  {binary_bytes_per_sec}  {eta} left",
-        (true, false) => "{msg} {bar:20} {percent:>3} %  {per_sec}  {eta} left",
-        (false, true) => "{msg} {spinner} {binary_bytes}  {binary_bytes_per_sec}",
-        (false, false) => "{msg} {spinner} {human_pos}  {per_sec}",
-    };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.progress_chars("━╸─")
+    let bytes = counts_bytes(stage);
+    let template =
+        if total > 0 { "{msg} {bar:20} {percent:>3} %  {pace}  {left}" } else { "{msg} {spinner} {pace}" };
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─")
+        .with_key("pace", move |state: &ProgressState, text: &mut dyn Write| {
+            drop(text.write_str(&pace(state.per_sec(), bytes)))
+        })
+        .with_key("left", |state: &ProgressState, text: &mut dyn Write| drop(text.write_str(&left(state))))
+}
+
+fn pace(per_s: f64, counts_bytes: bool) -> String {
+    match counts_bytes {
+        _ if per_s < 1e-3 => String::new(),
+        true => format!("{}/s", units::bytes(per_s as u64)),
+        false => format!("{}/s", units::rate(per_s as u64, 1.0)),
+    }
+}
+
+fn left(state: &ProgressState) -> String {
+    let seconds = state.eta().as_secs_f64();
+    if state.per_sec() < 1e-3 { String::new() } else { format!("{} left", units::duration(seconds)) }
 }
 
 fn counts_bytes(stage: &str) -> bool {

@@ -133,11 +133,6 @@ impl Grid {
         debug_assert_eq!(N, self.header.len(), "a cell for each column");
         self.rows.push(cells.into());
     }
-
-    /// Whether no row was added.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
 }
 
 /// Text under construction. Printed in one piece, so that a verb that fails prints no half page.
@@ -202,7 +197,11 @@ impl Page {
         let mut table = Table::new();
         table.load_style(if self.look.terminal { RULED } else { ALIGNED });
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(self.look.columns as u16);
-        if self.look.colour { table.enforce_styling() } else { table.force_no_tty() };
+        if self.look.colour {
+            table.enforce_styling()
+        } else {
+            table.force_no_tty()
+        };
         table.set_header(grid.header.iter().map(|(name, side)| header_cell(name, *side)));
         for row in &grid.rows {
             let cells = row.iter().zip(&grid.header).map(|(piece, (_, side))| cell(piece, *side));
@@ -352,7 +351,11 @@ mod tests {
     fn tables_and_prose_fit_the_page() {
         let mut page = Page::new(PLAIN);
         let mut grid = Grid::new(&["who", ">packets", "why"]);
-        grid.row(["2001:db8::1".into(), "12".into(), "a reason that is much longer than the page is wide".into()]);
+        grid.row([
+            "2001:db8::1".into(),
+            "12".into(),
+            "a reason that is much longer than the page is wide".into(),
+        ]);
         page.grid(&grid);
         page.prose(4, Tone::Plain, &"word ".repeat(40));
         let text = page.into_text();

@@ -136,7 +136,10 @@ mod tests {
     #[test]
     fn counts_and_sizes_read_well() {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([0, 1023, 1024, 3_670_016, 1 << 40].map(bytes), ["0 B", "1023 B", "1.0 KiB", "3.5 MiB", "1.0 TiB"]);
+        assert_eq!(
+            [0, 1023, 1024, 3_670_016, 1 << 40].map(bytes),
+            ["0 B", "1023 B", "1.0 KiB", "3.5 MiB", "1.0 TiB"]
+        );
         assert_eq!([counted(1, "flow"), counted(0, "flow")], ["1 flow", "0 flows"]);
     }
 
@@ -148,8 +151,14 @@ mod tests {
 
     #[test]
     fn rates_and_durations_keep_what_matters() {
-        assert_eq!([rate(2_400_000, 2.0), rate(48_000, 1.0), rate(730, 1.0), rate(5, 2.0)], ["1.2 M", "48 k", "730", "2.5"]);
-        assert_eq!([0.031, 12.44, 603.0, 12_000.0, 190_000.0].map(duration), ["0.03 s", "12.4 s", "10 min 3 s", "3 h 20 min", "2 d 4 h"]);
+        assert_eq!(
+            [rate(2_400_000, 2.0), rate(48_000, 1.0), rate(730, 1.0), rate(5, 2.0)],
+            ["1.2 M", "48 k", "730", "2.5"]
+        );
+        assert_eq!(
+            [0.031, 12.44, 603.0, 12_000.0, 190_000.0].map(duration),
+            ["0.03 s", "12.4 s", "10 min 3 s", "3 h 20 min", "2 d 4 h"]
+        );
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) static VERB: Verb = Verb {
     run: |matches, edge| run(&Typed::from_arg_matches(matches)?, edge),
 };
 
+const DIRECTORY: &str = "cormorant-demo";
 const MODEL_FILE: &str = "demo.corm";
 
 #[derive(Args)]
@@ -32,7 +33,7 @@ struct Typed {
     #[arg(long)]
     no_serve: bool,
     /// Directory for the model, so that you can hunt with it
-    #[arg(long, value_name = "DIR", default_value = "cormorant-demo")]
+    #[arg(long, value_name = "DIR", default_value = DIRECTORY)]
     directory: PathBuf,
 }
 
@@ -73,7 +74,6 @@ fn finish(typed: &Typed, edge: &Edge, report: &Report, model_file: &Path, laps: 
         report,
     };
     edge.show(&timed, |page| {
-        page.blank();
         found(page, report);
         next_steps(page, &timed, typed.no_serve);
     })?;
@@ -102,47 +102,87 @@ fn show(page: &mut Page, stage: &Stage, seconds: f64) {
 
 fn extracted(page: &mut Page, verb: &'static str, done: &Extracted, seconds: f64) {
     let (packets, flows) = (done.counts.packets, done.counts.flows);
-    step(page, verb, seconds, &[
-        format!("{} ({}): {} packets, {} packets/s", done.capture, bytes(done.capture_bytes), count(packets), rate(packets, seconds)),
-        format!("{} flows x {} features, {} labelled, {} flows/s", count(flows), done.features, count(done.labels.matched), rate(flows, seconds)),
-    ]);
+    step(
+        page,
+        verb,
+        seconds,
+        &[
+            format!(
+                "{} ({}): {} packets, {} packets/s",
+                done.capture,
+                bytes(done.capture_bytes),
+                count(packets),
+                rate(packets, seconds)
+            ),
+            format!(
+                "{} flows x {} features, {} labelled, {} flows/s",
+                count(flows),
+                done.features,
+                count(done.labels.matched),
+                rate(flows, seconds)
+            ),
+        ],
+    );
 }
 
 fn trained(page: &mut Page, done: &Trained, seconds: f64) {
     let card = &done.card;
     let malicious = card.base_rate.map_or_else(String::new, |rate| format!(", {} malicious", percent(rate)));
-    step(page, "train", seconds, &[
-        format!("{} on {} rows{malicious}, {} rows/s", card.model, count(card.rows), rate(card.rows, seconds)),
-        format!("threshold {:.4} ({}), {}", card.threshold, card.threshold_rule, bytes(done.file_bytes)),
-    ]);
+    step(
+        page,
+        "train",
+        seconds,
+        &[
+            format!(
+                "{} on {} rows{malicious}, {} rows/s",
+                card.model,
+                count(card.rows),
+                rate(card.rows, seconds)
+            ),
+            format!("threshold {:.4} ({}), {}", card.threshold, card.threshold_rule, bytes(done.file_bytes)),
+        ],
+    );
 }
 
 fn hunted(page: &mut Page, done: &Hunted, seconds: f64) {
-    step(page, "hunt", seconds, &[format!(
-        "{}: {} of {} flows are alerts, {} flows/s",
-        done.model,
-        count(done.alerts_total),
-        count(done.flows),
-        rate(done.flows, seconds)
-    )]);
+    step(
+        page,
+        "hunt",
+        seconds,
+        &[format!(
+            "{}: {} of {} flows are alerts, {} flows/s",
+            done.model,
+            count(done.alerts_total),
+            count(done.flows),
+            rate(done.flows, seconds)
+        )],
+    );
 }
 
 /// A finished stage: its verb, its time, and lines of what happened.
 fn step(page: &mut Page, verb: &str, seconds: f64, lines: &[String]) {
     for (at, line) in lines.iter().enumerate() {
         let (verb, time) = if at == 0 { (verb, duration(seconds)) } else { ("", String::new()) };
-        page.hanging([span(Tone::Strong, format!("{verb:<8}")), span(Tone::Faint, format!("{time:>7}  "))], line);
+        page.hanging(
+            [span(Tone::Strong, format!("{verb:<8}")), span(Tone::Faint, format!("{time:>7}  "))],
+            line,
+        );
     }
 }
 
 fn found(page: &mut Page, report: &Report) {
-    page.heading("Detection by family");
+    page.blank();
+    page.line([span(Tone::Strong, "Detection by family")]);
     page.grid(&families(&report.families));
     page.heading("False alarms on benign traffic that looks alike");
     page.grid(&decoys(&report.decoys));
     page.blank();
     page.line(hunt::balance(report.hits, report.missed, report.false_alarms, report.passed));
-    page.prose(0, Tone::Faint, &format!("The second opinion raised {} false alarms.", count(report.second_opinion_false_alarms)));
+    page.prose(
+        0,
+        Tone::Faint,
+        &format!("The second opinion raised {} false alarms.", count(report.second_opinion_false_alarms)),
+    );
     parts::metrics(page, &report.metrics);
     parts::notes(page, &report.notes);
     hunt::alerts(page, &report.alerts, true);
@@ -164,7 +204,8 @@ fn families(rows: &[FamilyRow]) -> Grid {
 }
 
 fn decoys(rows: &[DecoyRow]) -> Grid {
-    let mut grid = Grid::new(&["benign activity", "looks like", ">flows", ">false alarms", ">second opinion"]);
+    let mut grid =
+        Grid::new(&["benign activity", "looks like", ">flows", ">false alarms", ">second opinion"]);
     for DecoyRow { grade, second_opinion_false_alarms } in rows {
         grid.row([
             grade.activity.clone().into(),
@@ -183,20 +224,33 @@ fn next_steps(page: &mut Page, timed: &Timed<'_>, no_serve: bool) {
     page.line(["  cormorant extract my.pcap -o my.parquet".into()]);
     page.line([format!("  cormorant hunt my.pcap -m {model}").into()]);
     page.blank();
-    page.prose(0, Tone::Faint, &format!(
-        "{model} learnt from bundled traffic; it will do better on yours after learning from yours: \
+    page.prose(
+        0,
+        Tone::Faint,
+        &format!(
+            "{model} learnt from bundled traffic; it will do better on yours after learning from yours: \
          `cormorant train my.pcap --labels my.labels.csv -o my.corm`."
-    ));
+        ),
+    );
     if !no_serve {
-        page.prose(0, Tone::Warn, "The web UI is not built yet, so the demo ends here; --no-serve says that you know.");
+        page.prose(
+            0,
+            Tone::Warn,
+            "The web UI is not built yet, so the demo ends here; --no-serve says that you know.",
+        );
     }
 }
 
-/// Writes the model where the user can hunt with it.
-fn keep(directory: &Path, model: &[u8]) -> Result<PathBuf> {
-    let path = directory.join(MODEL_FILE);
-    std::fs::create_dir_all(directory)
-        .and_then(|()| std::fs::write(&path, model))
-        .with_context(|| format!("cannot write the model to {}; name another place with --directory", path.display()))?;
-    Ok(path)
+/// Writes the model where the user can hunt with it: to `wanted`, or to the temporary directory when that is refused.
+fn keep(wanted: &Path, model: &[u8]) -> Result<PathBuf> {
+    let elsewhere = std::env::temp_dir().join(DIRECTORY);
+    let write = |directory: &Path| -> std::io::Result<PathBuf> {
+        let path = directory.join(MODEL_FILE);
+        std::fs::create_dir_all(directory)?;
+        std::fs::write(&path, model)?;
+        Ok(path)
+    };
+    write(wanted).or_else(|_| write(&elsewhere)).with_context(|| {
+        format!("cannot write the model to {}; name another place with --directory", wanted.display())
+    })
 }

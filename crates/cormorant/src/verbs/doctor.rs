@@ -1,6 +1,6 @@
 //! `cormorant doctor`: whether this machine can do the job, and what to do where it cannot.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, FromArgMatches};
@@ -22,6 +22,8 @@ pub(super) static VERB: Verb = Verb {
     run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
 };
 
+const LITTLE_DISK_BYTES: u64 = 1 << 30;
+
 #[derive(Args)]
 struct Typed {
     /// Directory that outputs will go to [default: the current one]
@@ -30,8 +32,11 @@ struct Typed {
 }
 
 fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let mut report = doctor::run(&Spec { directory: typed.directory }, &edge.ctx)?;
+    let directory = typed.directory;
+    let mut report = doctor::run(&Spec { directory: directory.clone() }, &edge.ctx)?;
+    let directory = directory.unwrap_or_else(|| PathBuf::from("."));
     report.checks.splice(0..0, [threads(edge), terminal(), settings(edge), bundled()]);
+    report.checks.extend([disk(&directory), live_capture()]);
     report.healthy = report.checks.iter().all(|check| check.state != State::Fail);
     edge.show(&report, |page| draw(page, &report))?;
     Ok(if report.healthy { Exit::Fine } else { Exit::Mistake })
@@ -47,7 +52,11 @@ fn draw(page: &mut Page, report: &Report) {
         }
     }
     page.blank();
-    let (tone, words) = if report.healthy { (Tone::Good, "Ready.") } else { (Tone::Bad, "Not ready: see what failed above.") };
+    let (tone, words) = if report.healthy {
+        (Tone::Good, "Ready.")
+    } else {
+        (Tone::Bad, "Not ready: see what failed above.")
+    };
     page.line([span(tone, words)]);
 }
 
@@ -63,22 +72,37 @@ fn threads(edge: &Edge) -> Check {
     let (used, cores) = (edge.ctx.threads, cores());
     let found = format!("{used} threads on {cores} cores");
     let over = used > cores;
-    check("threads", if over { State::Warn } else { State::Pass }, found, over.then(|| format!("--threads {cores} is as fast")))
+    check(
+        "threads",
+        if over { State::Warn } else { State::Pass },
+        found,
+        over.then(|| format!("--threads {cores} is as fast")),
+    )
 }
 
 fn terminal() -> Check {
     let look = Look::of_stdout();
     let found = match (look.terminal, look.colour) {
         (false, _) => "not a terminal: plain text, no colour, no progress".to_owned(),
-        (true, colour) => format!("{} columns, {}", look.columns, if colour { "colour" } else { "no colour" }),
+        (true, colour) => {
+            format!("{} columns, {}", look.columns, if colour { "colour" } else { "no colour" })
+        }
     };
     let narrow = look.terminal && look.columns < 80;
-    check("terminal", if narrow { State::Warn } else { State::Pass }, found, narrow.then(|| "tables look best in 80 columns or more".to_owned()))
+    check(
+        "terminal",
+        if narrow { State::Warn } else { State::Pass },
+        found,
+        narrow.then(|| "tables look best in 80 columns or more".to_owned()),
+    )
 }
 
 fn settings(edge: &Edge) -> Check {
     let unread = edge.settings.unread_variables(&cli::command());
-    let found = edge.settings.file().map_or_else(|| "no cormorant.toml in use".to_owned(), |path| format!("{} in use", path.display()));
+    let found = edge
+        .settings
+        .file()
+        .map_or_else(|| "no cormorant.toml in use".to_owned(), |path| format!("{} in use", path.display()));
     let advice = (!unread.is_empty()).then(|| unread.join("; "));
     check("settings", if unread.is_empty() { State::Pass } else { State::Warn }, found, advice)
 }
@@ -89,11 +113,65 @@ fn bundled() -> Check {
     let captures = [&samples.learn_capture, &samples.hunt_capture];
     let whole = captures.iter().all(|bytes| bytes.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]))
         && [&samples.learn_labels, &samples.hunt_labels].iter().all(|bytes| bytes.starts_with(b"start,end,"));
-    let found = format!("two captures of {} and {} in the program", bytes(captures[0].len() as u64), bytes(captures[1].len() as u64));
-    let advice = (!whole).then(|| "this build is broken: build it again from a whole copy of samples/".to_owned());
+    let found = format!(
+        "two captures of {} and {} in the program",
+        bytes(captures[0].len() as u64),
+        bytes(captures[1].len() as u64)
+    );
+    let advice =
+        (!whole).then(|| "this build is broken: build it again from a whole copy of samples/".to_owned());
     check("bundled traffic", if whole { State::Pass } else { State::Fail }, found, advice)
+}
+
+fn disk(directory: &Path) -> Check {
+    match rustix::fs::statvfs(directory) {
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let little = free < LITTLE_DISK_BYTES;
+            let advice = little.then(|| {
+                "make room, or write outputs elsewhere: a table may be as large as its capture".to_owned()
+            });
+            check(
+                "disk",
+                if little { State::Warn } else { State::Pass },
+                format!("{} free", bytes(free)),
+                advice,
+            )
+        }
+        Err(error) => check("disk", State::Warn, format!("cannot tell what is free: {error}"), None),
+    }
+}
+
+/// Information only: this version reads captures from files and pipes.
+fn live_capture() -> Check {
+    let may =
+        std::fs::read_to_string("/proc/self/status").ok().and_then(|status| may_open_raw_sockets(&status));
+    let found = match may {
+        Some(true) => "this user may capture; this version reads files and pipes only",
+        Some(false) => "this user may not capture, nor needs to: this version reads files and pipes only",
+        None => "this version reads files and pipes only",
+    };
+    check("live capture", State::Pass, found.to_owned(), None)
+}
+
+/// Bit 13 of the effective capabilities is `CAP_NET_RAW` (capabilities(7)).
+fn may_open_raw_sockets(status: &str) -> Option<bool> {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(line.trim(), 16).ok().map(|capabilities| capabilities >> 13 & 1 == 1)
 }
 
 fn check(name: &str, state: State, found: String, advice: Option<String>) -> Check {
     Check { name: name.to_owned(), state, found, advice }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_read_from_their_bit() {
+        assert_eq!(may_open_raw_sockets("Name:\tx\nCapEff:\t0000000000002000\n"), Some(true));
+        assert_eq!(may_open_raw_sockets("CapEff:\t00000000ffffdfff\n"), Some(false));
+        assert_eq!(may_open_raw_sockets("Name:\tx\n"), None);
+    }
 }

@@ -50,15 +50,25 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
 }
 
 fn draw(page: &mut Page, report: &Report) {
-    page.heading(format!("{} on {} rows, threshold {:.4}", report.model, count(report.rows), report.threshold));
+    page.heading(format!(
+        "{} on {} rows, threshold {:.4}",
+        report.model,
+        count(report.rows),
+        report.threshold
+    ));
     parts::metrics(page, &report.metrics);
     parts::confusion(page, &report.metrics);
     parts::families(page, &report.metrics, &report.families_unseen);
     if let Some(labels) = &report.labels {
-        parts::labels(page, labels);
+        page.blank();
+        page.pairs(&parts::labels(labels));
     }
     if report.rows_unlabelled > 0 {
-        page.prose(0, Tone::Faint, &format!("{} more rows have no label and were left out.", count(report.rows_unlabelled)));
+        page.prose(
+            0,
+            Tone::Faint,
+            &format!("{} more rows have no label and were left out.", count(report.rows_unlabelled)),
+        );
     }
     parts::notes(page, &report.notes);
 }

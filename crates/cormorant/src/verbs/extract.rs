@@ -17,11 +17,12 @@ pub(super) static VERB: Verb = Verb {
     name: "extract",
     about: "Turn captures into a table of features, one row per flow",
     notes: "\
-No feature set reads payload: only sizes, times and headers up to the transport's.
+No feature set reads payload: only sizes, times, and headers up to transport.
 A label file has the columns start,end,protocol,source,source_port,destination,
-destination_port,label,family,note; a rule matches a flow in either direction by the
-time of its first packet. Rows that no rule or contradicting rules match keep no label.
-The rows of a damaged capture are those before its fault; the exit code is then 1.",
+destination_port,label,family,note; a rule matches a flow in either direction by
+the time of its first packet. Rows that no rule or contradicting rules match are
+left without a label.
+A damaged capture gives its rows before the fault; the exit code is then 1.",
     example: &["cormorant extract samples/learn.pcapng --labels samples/learn.labels.csv -o learn.parquet"],
     args: Typed::augment_args,
     run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
@@ -64,12 +65,15 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
 /// What was extracted, for `flows` too.
 pub(super) fn draw(page: &mut Page, report: &Report, seconds: f64) {
     let target = if report.output == "-" { "standard output" } else { &report.output };
-    let sets = if report.sets.is_empty() { String::new() } else { format!(", {} features ({})", report.features, report.sets.join(", ")) };
+    let sets = if report.sets.is_empty() {
+        String::new()
+    } else {
+        format!(", {} features ({})", report.features, report.sets.join(", "))
+    };
     page.heading(format!("{} rows to {target} in {}", count(report.rows), duration(seconds)));
-    page.pairs(&[("columns", format!("{}{sets}", report.columns))]);
-    parts::counts(page, &report.counts, seconds);
-    if let Some(labels) = &report.labels {
-        parts::labels(page, labels);
-    }
+    let mut pairs = vec![("columns", format!("{}{sets}", report.columns))];
+    pairs.extend(parts::counts(&report.counts, seconds));
+    pairs.extend(report.labels.iter().flat_map(parts::labels));
+    page.pairs(&pairs);
     parts::notes(page, &report.notes);
 }

@@ -12,8 +12,11 @@ use crate::failure::Exit;
 pub(super) static VERB: Verb = Verb {
     name: "flows",
     about: "Write one row per flow: who, when, how much, why it ended",
-    notes: "The rows of a damaged capture are those before its fault; the exit code is then 1.",
-    example: &["cormorant flows samples/hunt.pcapng -o flows.csv", "cormorant flows samples/hunt.pcapng -o - | head -3"],
+    notes: "A damaged capture gives its rows before the fault; the exit code is then 1.",
+    example: &[
+        "cormorant flows samples/hunt.pcapng -o flows.csv",
+        "cormorant flows samples/hunt.pcapng -o - | head -3",
+    ],
     args: Typed::augment_args,
     run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
 };

@@ -16,8 +16,8 @@ pub(super) static VERB: Verb = Verb {
     name: "hunt",
     about: "Rank the flows of a capture by how malicious a model finds them, with reasons",
     notes: "\
-The exit code is 3 when there are alerts. With --labels the alerts are graded: what was
-caught, what was missed, and the false alarms.",
+The exit code is 3 when there are alerts. With --labels the alerts are graded:
+what was caught, what was missed, and the false alarms.",
     example: &[
         "cormorant extract samples/learn.pcapng --labels samples/learn.labels.csv -o learn.parquet",
         "cormorant train learn.parquet -m random-forest -o hunter.corm",
@@ -59,14 +59,12 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
 
 fn draw(page: &mut Page, report: &Report, seconds: f64) {
     page.heading(format!("{} of {} flows are alerts", count(report.alerts_total), count(report.flows)));
-    let flows_per_s = rate(report.flows, seconds);
-    page.pairs(&[
+    let mut pairs = vec![
         ("model", format!("{}, threshold {:.4}", report.model, report.threshold)),
-        ("time", format!("{} ({flows_per_s} flows/s)", duration(seconds))),
-    ]);
-    if let Some(counts) = &report.counts {
-        parts::counts(page, counts, seconds);
-    }
+        ("time", format!("{} ({} flows/s)", duration(seconds), rate(report.flows, seconds))),
+    ];
+    pairs.extend(report.counts.iter().flat_map(|counts| parts::counts(counts, seconds)));
+    page.pairs(&pairs);
     alerts(page, &report.alerts, report.grade.is_some());
     if let Some(grade) = &report.grade {
         graded(page, grade);
@@ -85,13 +83,20 @@ pub(super) fn alerts(page: &mut Page, alerts: &[Alert], labelled: bool) {
     });
     for alert in alerts {
         page.blank();
-        let times = format!("{} for {}", date_time(alert.first_ns), duration(alert.last_ns.saturating_sub(alert.first_ns) as f64 / 1e9));
-        page.line([span(Tone::Bad, format!("{:>3}  {:.3}", alert.rank, alert.score)), span(Tone::Strong, format!("  {}", ends(alert)))]);
-        page.prose(5, Tone::Faint, &format!("{times}, packets {} to {}, {}", alert.first_packet, alert.last_packet, alert.community_id));
+        let lasted = duration(alert.last_ns.saturating_sub(alert.first_ns) as f64 / 1e9);
+        let when = format!(
+            "{} for {lasted}, packets {} to {}",
+            date_time(alert.first_ns),
+            alert.first_packet,
+            alert.last_packet
+        );
+        page.line([
+            span(Tone::Bad, format!("{:>3}  {:.3}", alert.rank, alert.score)),
+            span(Tone::Strong, format!("  {}", ends(alert))),
+        ]);
+        page.prose(5, Tone::Faint, &when);
         alert.reasons.iter().take(REASONS).for_each(|reason| page.hanging(["     - ".into()], &reason.text));
-        if labelled || alert.family.is_some() {
-            page.line(verdicts(alert, labelled));
-        }
+        page.line(verdicts(alert, labelled));
     }
 }
 
@@ -107,12 +112,12 @@ fn ends(alert: &Alert) -> String {
 }
 
 fn verdicts(alert: &Alert, labelled: bool) -> Vec<Span> {
-    let mut line: Vec<Span> = vec!["     ".into()];
+    let mut line = vec![span(Tone::Faint, format!("     {}", alert.community_id))];
     if let Some(guess) = &alert.family {
-        line.push(format!("looks like {} ({:.0} %)  ", guess.family, guess.probability * 100.0).into());
+        line.push(format!("  looks like {} ({:.0} %)", guess.family, guess.probability * 100.0).into());
     }
     if labelled {
-        line.extend([span(Tone::Faint, "truth: "), truth(alert.truth.as_ref())]);
+        line.extend([span(Tone::Faint, "  truth: "), truth(alert.truth.as_ref())]);
     }
     line
 }
@@ -120,8 +125,12 @@ fn verdicts(alert: &Alert, labelled: bool) -> Vec<Span> {
 fn truth(truth: Option<&Truth>) -> Span {
     match truth {
         None => span(Tone::Faint, "not labelled"),
-        Some(truth) if truth.label == "malicious" => span(Tone::Good, if truth.family.is_empty() { "malicious" } else { &truth.family }),
-        Some(truth) => span(Tone::Bad, format!("benign {} {}", truth.family, truth.note).trim_end().to_owned() + ": a false alarm"),
+        Some(truth) if truth.label == "malicious" => {
+            span(Tone::Good, if truth.family.is_empty() { "malicious" } else { &truth.family })
+        }
+        Some(truth) => {
+            span(Tone::Bad, format!("benign {}", truth.family).trim_end().to_owned() + ", a false alarm")
+        }
     }
 }
 
@@ -162,7 +171,7 @@ fn families(grades: &[FamilyGrade]) -> Grid {
 }
 
 fn decoys(grades: &[DecoyGrade]) -> Grid {
-    let mut grid = Grid::new(&["benign, but looks like it", "decoy of", ">flows", ">false alarms"]);
+    let mut grid = Grid::new(&["benign activity", "looks like", ">flows", ">false alarms"]);
     for grade in grades {
         grid.row([
             grade.activity.clone().into(),
@@ -208,7 +217,11 @@ mod tests {
                 percentile: Some(2.0),
                 contribution: Some(0.21),
             }],
-            truth: Some(Truth { label: "benign".into(), family: "poller".into(), note: "decoy-of:beacon".into() }),
+            truth: Some(Truth {
+                label: "benign".into(),
+                family: "poller".into(),
+                note: "decoy-of:beacon".into(),
+            }),
         }
     }
 
@@ -227,10 +240,10 @@ mod tests {
 The strongest alert
 
   1  0.988  [2001:db8::1]:40000 -> [2001:db8::2]:22 tcp
-     2023-11-14 22:13:20 UTC for 1.5 s, packets 7 to 9, 1:abc
+     2023-11-14 22:13:20 UTC for 1.5 s, packets 7 to 9
      - backward payload 120 B is lower than 98 % of benign flows, and this
        sentence goes on so that it must wrap
-     truth: benign poller decoy-of:beacon: a false alarm
+     1:abc  truth: benign poller, a false alarm
 "
         );
     }
@@ -244,7 +257,8 @@ The strongest alert
     #[test]
     fn a_hostile_family_stays_text() {
         let mut hostile = alert("10.0.0.1", "tcp");
-        hostile.truth = Some(Truth { label: "malicious".into(), family: "\u{1b}[2J".into(), note: String::new() });
+        hostile.truth =
+            Some(Truth { label: "malicious".into(), family: "\u{1b}[2J".into(), note: String::new() });
         assert!(shown(hostile, true).contains(r"\u{1b}[2J"));
     }
 }

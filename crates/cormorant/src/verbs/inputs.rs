@@ -36,7 +36,9 @@ impl Timeouts {
 /// `name=value`, as typed after `-p`; the last value of a name counts.
 pub(super) fn parameters(typed: &[String]) -> Result<BTreeMap<String, String>> {
     let pair = |text: &String| match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
         _ => Err(anyhow!("-p takes name=value, such as -p trees=200; found `{text}`")),
     };
     typed.iter().map(pair).collect()
@@ -59,7 +61,10 @@ mod tests {
     #[test]
     fn parameters_are_names_and_values() {
         let typed = ["trees=200".to_owned(), "depth = 3".to_owned(), "trees=7".to_owned()];
-        assert_eq!(parameters(&typed).unwrap(), BTreeMap::from([("trees".into(), "7".into()), ("depth".into(), "3".into())]));
+        assert_eq!(
+            parameters(&typed).unwrap(),
+            BTreeMap::from([("trees".into(), "7".into()), ("depth".into(), "3".into())])
+        );
         assert!(parameters(&["=3".to_owned()]).is_err());
         assert!(parameters(&["trees".to_owned()]).unwrap_err().to_string().contains("-p trees=200"));
     }

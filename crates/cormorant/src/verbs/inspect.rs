@@ -57,7 +57,14 @@ fn one(page: &mut Page, capture: &CaptureReport) {
 
 fn summary(capture: &CaptureReport) -> Vec<(&'static str, String)> {
     let mut pairs = vec![
-        ("format", [Some(capture.format.clone()), capture.compression.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ")),
+        (
+            "format",
+            [Some(capture.format.clone()), capture.compression.clone()]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
         ("link", links(capture)),
         ("packets", packets(capture)),
     ];
@@ -65,11 +72,15 @@ fn summary(capture: &CaptureReport) -> Vec<(&'static str, String)> {
         let seconds = seconds(capture);
         pairs.push(("time", format!("{} to {}", date_time(first), date_time(last))));
         let rates = (rate(capture.packets, seconds), rate(capture.bytes * 8, seconds));
-        let all = if seconds > 0.0 { format!(": {} packets/s, {} bit/s", rates.0, rates.1) } else { String::new() };
+        let all =
+            if seconds > 0.0 { format!(": {} packets/s, {} bit/s", rates.0, rates.1) } else { String::new() };
         pairs.push(("duration", duration(seconds) + &all));
     }
     let more = if capture.hosts_capped { " or more" } else { "" };
-    pairs.push(("hosts", format!("{}{more}", counted(capture.hosts, "address").replace("addresss", "addresses"))));
+    pairs.push((
+        "hosts",
+        format!("{}{more}", counted(capture.hosts, "address").replace("addresss", "addresses")),
+    ));
     if capture.packets_cut > 0 {
         pairs.push(("cut", format!("{} packets were captured only in part", count(capture.packets_cut))));
     }
@@ -91,7 +102,11 @@ fn links(capture: &CaptureReport) -> String {
 
 fn packets(capture: &CaptureReport) -> String {
     let text = format!("{}, {}", count(capture.packets), bytes(capture.bytes));
-    if capture.captured_bytes == capture.bytes { text } else { format!("{text} on the wire, {} captured", bytes(capture.captured_bytes)) }
+    if capture.captured_bytes == capture.bytes {
+        text
+    } else {
+        format!("{text} on the wire, {} captured", bytes(capture.captured_bytes))
+    }
 }
 
 fn seconds(capture: &CaptureReport) -> f64 {
@@ -130,10 +145,13 @@ fn hosts(capture: &CaptureReport) -> Grid {
 fn several(page: &mut Page, report: &Report, captures: &[CaptureReport]) {
     let mut grid = Grid::new(&["capture", "link", ">packets", ">bytes", ">time", ">hosts", ">malformed"]);
     for capture in captures {
-        let faulty = if capture.fault.is_some() { Tone::Bad } else { Tone::Plain };
+        let name = match capture.fault {
+            Some(_) => span(Tone::Bad, format!("{} (damaged)", capture.capture)),
+            None => capture.capture.clone().into(),
+        };
         let malformed: u64 = capture.malformed.values().sum();
         grid.row([
-            span(faulty, capture.capture.clone()),
+            name,
             links(capture).into(),
             count(capture.packets).into(),
             bytes(capture.bytes).into(),
@@ -144,5 +162,9 @@ fn several(page: &mut Page, report: &Report, captures: &[CaptureReport]) {
     }
     page.grid(&grid);
     page.blank();
-    page.prose(0, Tone::Plain, &format!("{} captures, {} packets, {}", captures.len(), count(report.packets), bytes(report.bytes)));
+    page.prose(
+        0,
+        Tone::Plain,
+        &format!("{} captures, {} packets, {}", captures.len(), count(report.packets), bytes(report.bytes)),
+    );
 }

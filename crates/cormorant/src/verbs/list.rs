@@ -16,7 +16,11 @@ pub(super) static VERB: Verb = Verb {
     name: "list",
     about: "List feature sets, models, strategies, formats, splits or preparation steps",
     notes: "With a name as well: everything about that one, such as a set's columns.",
-    example: &["cormorant list models", "cormorant list models random-forest", "cormorant list features flow"],
+    example: &[
+        "cormorant list models",
+        "cormorant list models random-forest",
+        "cormorant list features flow",
+    ],
     args: Typed::augment_args,
     run: |matches, edge| run(&Typed::from_arg_matches(matches)?, edge),
 };
@@ -46,12 +50,28 @@ fn run(typed: &Typed, edge: &Edge) -> Result<Exit> {
     let all = catalogue();
     let name = typed.name.as_deref();
     match typed.what {
-        What::Features => one_or_all(edge, &all.features, name, |set| (sized(set), set.doc), |page, set| columns(page, set, &all.identity)),
-        What::Models => one_or_all(edge, &all.models, name, |model| (model.name.to_owned(), model.doc), model),
-        What::Preparations => one_or_all(edge, &all.preparations, name, |step| (step.name.to_owned(), step.doc), preparation),
-        What::Splits => one_or_all(edge, &all.splits, name, |split| (split.example.to_owned(), split.doc), |_, _| ()),
-        What::Formats => one_or_all(edge, &all.formats, name, |format| (format.name.to_owned(), format.doc), |_, _| ()),
-        What::Strategies => one_or_all(edge, &all.strategies, name, |one| (one.name.to_owned(), one.doc), |_, _| ()),
+        What::Features => one_or_all(
+            edge,
+            &all.features,
+            name,
+            |set| (sized(set), set.doc),
+            |page, set| columns(page, set, &all.identity),
+        ),
+        What::Models => {
+            one_or_all(edge, &all.models, name, |model| (model.name.to_owned(), model.doc), model)
+        }
+        What::Preparations => {
+            one_or_all(edge, &all.preparations, name, |step| (step.name.to_owned(), step.doc), preparation)
+        }
+        What::Splits => {
+            one_or_all(edge, &all.splits, name, |split| (split.example.to_owned(), split.doc), |_, _| ())
+        }
+        What::Formats => {
+            one_or_all(edge, &all.formats, name, |format| (format.name.to_owned(), format.doc), |_, _| ())
+        }
+        What::Strategies => {
+            one_or_all(edge, &all.strategies, name, |one| (one.name.to_owned(), one.doc), |_, _| ())
+        }
     }
 }
 
@@ -81,7 +101,11 @@ fn named<'a, T>(entries: &'a [T], name: &str, line: &impl Fn(&T) -> Line) -> Res
     match names.iter().position(|known| known == name) {
         Some(place) => Ok(&entries[place]),
         None if names.is_empty() => bail!("there is none of these yet, so no `{name}` either"),
-        None => bail!("`{name}` is not in the list{}; there are: {}", advice(name, names.iter().map(String::as_str)), names.join(", ")),
+        None => bail!(
+            "`{name}` is not in the list{}; there are: {}",
+            advice(name, names.iter().map(String::as_str)),
+            names.join(", ")
+        ),
     }
 }
 

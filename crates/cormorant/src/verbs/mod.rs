@@ -7,8 +7,8 @@ mod evaluate;
 mod extract;
 mod flows;
 mod hunt;
-mod inspect;
 mod inputs;
+mod inspect;
 mod list;
 mod man;
 mod parts;
@@ -61,7 +61,10 @@ impl Verb {
         let notes = if self.notes.is_empty() { String::new() } else { format!("{}\n\n", self.notes) };
         let after = format!("{notes}Example:\n{example}");
         // The arguments come first: they would put their own text in the place of `about`.
-        (self.args)(Command::new(self.name)).about(self.about).help_template(format!("{HELP}\n\n{after}")).after_help(after)
+        (self.args)(Command::new(self.name))
+            .about(self.about)
+            .help_template(format!("{HELP}\n\n{after}"))
+            .after_help(after)
     }
 }
 

@@ -6,7 +6,7 @@ use cormorant_lab::extraction::{Counts, LabelCounts};
 use serde_json::Value;
 
 use crate::terminal::{Grid, Page, Span, Tone, span};
-use crate::units::{bytes, count, counted, metric, rate, share};
+use crate::units::{bytes, count, counted, metric, rate};
 
 /// `3 idle, 1 fin`, largest first; `none` when nothing was counted.
 pub(super) fn tally(counts: &BTreeMap<String, u64>) -> String {
@@ -16,8 +16,11 @@ pub(super) fn tally(counts: &BTreeMap<String, u64>) -> String {
     if text.is_empty() { "none".to_owned() } else { text.join(", ") }
 }
 
-/// What was read and what became of it, in lines of names and values.
-pub(super) fn counts(page: &mut Page, counted_here: &Counts, seconds: f64) {
+/// A line of a page: a name and what stands beside it.
+pub(super) type Pair = (&'static str, String);
+
+/// What was read and what became of it.
+pub(super) fn counts(counted_here: &Counts, seconds: f64) -> Vec<Pair> {
     let Counts { packets, bytes: wire_bytes, flows, .. } = *counted_here;
     let speed = format!("{} packets/s", rate(packets, seconds));
     let mut pairs = vec![
@@ -35,25 +38,32 @@ pub(super) fn counts(page: &mut Page, counted_here: &Counts, seconds: f64) {
     if counted_here.packets_out_of_order > 0 {
         pairs.push(("out of order", counted(counted_here.packets_out_of_order, "packet")));
     }
-    page.pairs(&pairs);
+    pairs
 }
 
 /// How the labels met the rows.
-pub(super) fn labels(page: &mut Page, labels: &LabelCounts) {
+pub(super) fn labels(labels: &LabelCounts) -> Vec<Pair> {
     let rows = labels.matched + labels.unmatched + labels.ambiguous;
     let mut pairs = vec![("labelled", format!("{} of {} rows", count(labels.matched), count(rows)))];
     if labels.unmatched > 0 {
         pairs.push(("no rule", format!("{} rows, left without a label", count(labels.unmatched))));
     }
     if labels.ambiguous > 0 {
-        pairs.push(("ambiguous", format!("{} rows that rules disagree on, left without a label", count(labels.ambiguous))));
+        pairs.push((
+            "ambiguous",
+            format!("{} rows that rules disagree on, left without a label", count(labels.ambiguous)),
+        ));
     }
     if labels.rules_unused > 0 {
-        pairs.push(("unused", format!("{} of {} rules match no row", count(labels.rules_unused), count(labels.rules))));
+        pairs.push((
+            "unused",
+            format!("{} of {} rules match no row", count(labels.rules_unused), count(labels.rules)),
+        ));
     }
-    let families: Vec<_> = labels.families.iter().map(|(label, families)| (label.as_str(), named(families))).collect();
-    pairs.extend(families);
-    page.pairs(&pairs);
+    for (label, families) in &labels.families {
+        pairs.push((if label == "malicious" { "malicious" } else { "benign" }, named(families)));
+    }
+    pairs
 }
 
 /// What else the user should know, each on its own lines.
@@ -65,21 +75,12 @@ pub(super) fn notes(page: &mut Page, notes: &[String]) {
 pub(super) fn metrics(page: &mut Page, metrics: &Value) {
     let value = |name: &str| metric(metrics.get(name).and_then(Value::as_f64));
     page.pairs(&[
-        ("recall", format!("{} of the malicious rows are found", value("recall"))),
-        ("FDR", format!("{} of the alerts are false (precision {})", value("fdr"), value("precision"))),
+        ("recall", format!("{} of the malicious rows are caught", value("recall"))),
+        ("FDR", format!("{} of the alerts are false; precision {}", value("fdr"), value("precision"))),
         ("FPR", format!("{} of the benign rows raise an alert", value("fpr"))),
-        ("F1", format!("{}   MCC {}", value("f1"), value("mcc"))),
-        ("ROC AUC", format!("{}   average precision {}", value("roc_auc"), value("average_precision"))),
+        ("F1", format!("{}, MCC {}, base rate {}", value("f1"), value("mcc"), value("base_rate"))),
+        ("ROC AUC", format!("{}, average precision {}", value("roc_auc"), value("average_precision"))),
     ]);
-}
-
-/// A row of a table for each entry: name, number, share.
-pub(super) fn shares<'a>(header: &[&'static str; 3], entries: impl IntoIterator<Item = (&'a str, u64)>, whole: u64) -> Grid {
-    let mut grid = Grid::new(header);
-    for (name, number) in entries {
-        grid.row([name.into(), count(number).into(), share(number, whole).into()]);
-    }
-    grid
 }
 
 /// A number that is good when it is zero.
@@ -90,7 +91,9 @@ pub(super) fn unwanted(number: u64) -> Span {
 fn named(families: &BTreeMap<String, u64>) -> String {
     let named: BTreeMap<_, _> = families
         .iter()
-        .map(|(name, rows)| (if name.is_empty() { "without a family".to_owned() } else { name.clone() }, *rows))
+        .map(|(name, rows)| {
+            (if name.is_empty() { "without a family".to_owned() } else { name.clone() }, *rows)
+        })
         .collect();
     tally(&named)
 }
@@ -102,12 +105,20 @@ pub(super) fn unseen(seen: bool) -> Span {
 
 /// Detection of each family, from a metrics document.
 pub(super) fn families(page: &mut Page, metrics: &Value, families_unseen: &[String]) {
-    let Some(families) = metrics.get("families").and_then(Value::as_array).filter(|families| !families.is_empty()) else { return };
+    let Some(families) =
+        metrics.get("families").and_then(Value::as_array).filter(|families| !families.is_empty())
+    else {
+        return;
+    };
     let mut grid = Grid::new(&["family", ">rows", ">caught", ">missed", ">recall", ">F1", ""]);
     for family in families {
         let number = |name: &str| family.get(name).and_then(Value::as_u64).unwrap_or_default();
         let value = |name: &str| metric(family.get(name).and_then(Value::as_f64));
-        let name = family.get("family").and_then(Value::as_str).filter(|name| !name.is_empty()).unwrap_or("(no family)");
+        let name = family
+            .get("family")
+            .and_then(Value::as_str)
+            .filter(|name| !name.is_empty())
+            .unwrap_or("(no family)");
         grid.row([
             name.into(),
             count(number("rows")).into(),
@@ -124,9 +135,15 @@ pub(super) fn families(page: &mut Page, metrics: &Value, families_unseen: &[Stri
 
 /// Alerts against truth, from a metrics document.
 pub(super) fn confusion(page: &mut Page, metrics: &Value) {
-    let number = |name: &str| metrics.pointer(&format!("/confusion/{name}")).and_then(Value::as_u64).unwrap_or_default();
+    let number = |name: &str| {
+        metrics.pointer(&format!("/confusion/{name}")).and_then(Value::as_u64).unwrap_or_default()
+    };
     let mut grid = Grid::new(&["", ">alert", ">no alert"]);
-    grid.row(["malicious".into(), span(Tone::Good, count(number("true_positives"))), unwanted(number("false_negatives"))]);
+    grid.row([
+        "malicious".into(),
+        span(Tone::Good, count(number("true_positives"))),
+        unwanted(number("false_negatives")),
+    ]);
     grid.row(["benign".into(), unwanted(number("false_positives")), count(number("true_negatives")).into()]);
     page.blank();
     page.grid(&grid);

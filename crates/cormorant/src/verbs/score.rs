@@ -52,11 +52,19 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
 fn draw(page: &mut Page, report: &Report, seconds: f64) {
     let target = if report.output == "-" { "standard output" } else { &report.output };
     let speed = rate(report.rows, seconds);
-    page.heading(format!("{} rows scored to {target} in {} ({speed} rows/s)", count(report.rows), duration(seconds)));
-    let alerts = format!("{} ({}) at or above {:.4}", count(report.alerts), share(report.alerts, report.rows), report.threshold);
-    page.pairs(&[("model", report.model.clone()), ("alerts", alerts)]);
-    if let Some(counts) = &report.counts {
-        parts::counts(page, counts, seconds);
-    }
+    page.heading(format!(
+        "{} rows scored to {target} in {} ({speed} rows/s)",
+        count(report.rows),
+        duration(seconds)
+    ));
+    let alerts = format!(
+        "{} ({}) at or above {:.4}",
+        count(report.alerts),
+        share(report.alerts, report.rows),
+        report.threshold
+    );
+    let mut pairs = vec![("model", report.model.clone()), ("alerts", alerts)];
+    pairs.extend(report.counts.iter().flat_map(|counts| parts::counts(counts, seconds)));
+    page.pairs(&pairs);
     parts::notes(page, &report.notes);
 }

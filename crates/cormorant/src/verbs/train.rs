@@ -17,9 +17,9 @@ pub(super) static VERB: Verb = Verb {
     name: "train",
     about: "Learn from labelled rows and write a model file",
     notes: "\
-Models and their parameters: `cormorant list models`. One more parameter is taken by
-every model: -p target=label|family|class says what it learns to tell apart.
-The metrics are of rows held out of the fit; the model in the file has learnt from all.",
+Models and their parameters: `cormorant list models`. One more parameter is for
+every model: -p target=label|family|class, what it learns to tell apart.
+Metrics are of rows held out of the fit; the model in the file learnt from all.",
     example: &[
         "cormorant extract samples/learn.pcapng --labels samples/learn.labels.csv -o learn.parquet",
         "cormorant train learn.parquet -m random-forest -p trees=200 -o hunter.corm",
@@ -79,15 +79,22 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
 }
 
 fn draw(page: &mut Page, report: &Report, seconds: f64) {
-    page.heading(format!("{} in {} ({}) in {}", report.model.model, report.output, bytes(report.file_bytes), duration(seconds)));
-    card(page, &report.model);
+    page.heading(format!(
+        "{} in {} ({}) in {}",
+        report.model.model,
+        report.output,
+        bytes(report.file_bytes),
+        duration(seconds)
+    ));
+    let mut pairs = card(&report.model);
     if report.rows_unlabelled > 0 {
-        let (unlabelled, all) = (count(report.rows_unlabelled), count(report.rows_in));
-        page.pairs(&[("left out", format!("{unlabelled} of {all} rows have no label"))]);
+        pairs.push((
+            "left out",
+            format!("{} of {} rows, without a label", count(report.rows_unlabelled), count(report.rows_in)),
+        ));
     }
-    if let Some(labels) = &report.labels {
-        parts::labels(page, labels);
-    }
+    pairs.extend(report.labels.iter().flat_map(parts::labels));
+    page.pairs(&pairs);
     judged(page, &report.model);
     if !report.importances.is_empty() {
         page.heading("What matters most");
@@ -97,16 +104,20 @@ fn draw(page: &mut Page, report: &Report, seconds: f64) {
 }
 
 /// What the model learnt from.
-fn card(page: &mut Page, card: &ModelCard) {
+fn card(card: &ModelCard) -> Vec<parts::Pair> {
     let base = card.base_rate.map_or_else(String::new, |rate| format!(", {} malicious", percent(rate)));
-    let mut pairs = vec![("learnt from", format!("{} rows{base}, {} features", count(card.rows), card.features))];
+    let mut pairs =
+        vec![("learnt from", format!("{} rows{base}, {} features", count(card.rows), card.features))];
     if !card.families.is_empty() {
         pairs.push(("families", parts::tally(&card.families)));
     }
     pairs.push(("target", card.target.clone()));
-    pairs.push(("parameters", card.params.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")));
+    pairs.push((
+        "parameters",
+        card.params.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" "),
+    ));
     pairs.push(("threshold", format!("{:.4} ({})", card.threshold, card.threshold_rule)));
-    page.pairs(&pairs);
+    pairs
 }
 
 fn judged(page: &mut Page, card: &ModelCard) {
@@ -116,7 +127,10 @@ fn judged(page: &mut Page, card: &ModelCard) {
             parts::metrics(page, metrics);
             parts::families(page, metrics, &[]);
         }
-        None => page.hanging([span(Tone::Warn, "note: ")], "no rows could be held out, so nothing is known of how good this model is"),
+        None => page.hanging(
+            [span(Tone::Warn, "note: ")],
+            "no rows could be held out, so nothing is known of how good this model is",
+        ),
     }
 }
 

@@ -27,7 +27,8 @@ pub(crate) struct Bench {
 impl Bench {
     /// An empty directory but for the samples.
     pub(crate) fn new() -> Self {
-        let bench = Self { folder: tempfile::tempdir().expect("a temporary directory"), variables: Vec::new() };
+        let bench =
+            Self { folder: tempfile::tempdir().expect("a temporary directory"), variables: Vec::new() };
         let samples = bench.path("samples");
         fs::create_dir(&samples).expect("a directory");
         for entry in fs::read_dir(root().join("samples")).expect("the project's samples") {
@@ -43,7 +44,9 @@ impl Bench {
         TRAINED.get_or_init(|| {
             let bench = Self::new();
             for name in ["learn", "hunt"] {
-                bench.fine(&format!("extract samples/{name}.pcapng --labels samples/{name}.labels.csv -o {name}.parquet"));
+                bench.fine(&format!(
+                    "extract samples/{name}.pcapng --labels samples/{name}.labels.csv -o {name}.parquet"
+                ));
             }
             bench.fine("train learn.parquet -m random-forest -p trees=30 -o hunter.corm");
             bench
@@ -93,17 +96,23 @@ impl Bench {
     /// Runs it with `--json` and reads the one document that standard output must be.
     pub(crate) fn json(&self, words: &str) -> serde_json::Value {
         let outcome = self.run(&format!("{words} --json"));
-        serde_json::from_str(&outcome.stdout)
-            .unwrap_or_else(|error| panic!("cormorant {words} --json: {error}\n{}{}", outcome.stdout, outcome.stderr))
+        serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| {
+            panic!("cormorant {words} --json: {error}\n{}{}", outcome.stdout, outcome.stderr)
+        })
     }
 
     fn command(&self, program: &str) -> Command {
         let own = Path::new(env!("CARGO_BIN_EXE_cormorant")).parent().expect("a directory");
         let path = format!("{}:{}", own.display(), std::env::var("PATH").unwrap_or_default());
         let mut command = Command::new(program);
-        command.current_dir(self.folder.path()).env("PATH", path).env("LC_ALL", "C.UTF-8").env("TERM", "xterm-256color");
+        command
+            .current_dir(self.folder.path())
+            .env("PATH", path)
+            .env("LC_ALL", "C.UTF-8")
+            .env("TERM", "xterm-256color");
         let ours = std::env::vars_os().map(|(name, _)| name);
-        ours.filter(|name| name.to_string_lossy().starts_with("CORMORANT_")).for_each(|name| drop(command.env_remove(name)));
+        ours.filter(|name| name.to_string_lossy().starts_with("CORMORANT_"))
+            .for_each(|name| drop(command.env_remove(name)));
         command.env_remove("NO_COLOR").envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -112,6 +121,13 @@ impl Bench {
 /// The project's root.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Compares with the golden of this name in `snapshots/`; `INSTA_UPDATE=always` renews it.
+pub(crate) fn golden(name: &str, text: &str) {
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!(name, text);
+    });
 }
 
 /// Says why a test did not run; a failure where skipping is forbidden.
@@ -130,5 +146,9 @@ fn outcome(command: &mut Command, input: &[u8]) -> Outcome {
     let _ = child.stdin.take().expect("a pipe").write_all(input);
     let output = child.wait_with_output().expect("the program's output");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Outcome { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Outcome {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
 }

@@ -1,6 +1,6 @@
 //! What the program says when something is wrong: the whole text, as goldens (`INSTA_UPDATE=always` renews them).
 
-use crate::bench::Bench;
+use crate::bench::{Bench, golden};
 
 /// The command, its exit code and both its outputs, as one text.
 fn transcript(bench: &Bench, words: &str) -> String {
@@ -16,52 +16,74 @@ fn transcripts(bench: &Bench, commands: &[&str]) -> String {
 
 #[test]
 fn mistakes_in_arguments() {
-    insta::assert_snapshot!(transcripts(&Bench::new(), &[
-        "inspekt x.pcap",
-        "inspect",
-        "hunt samples/hunt.pcapng --modle x.corm",
-        "inspect x.pcap --threads none",
-        "inspect x.pcap --threads 0",
-        "inspect x.pcap --mem plenty",
-        "flows samples/hunt.pcapng -o -  --json",
-        "flows samples/hunt.pcapng -o flows.xlsx",
-        "flows samples/hunt.pcapng -o flows.csv --idle-timeout 0",
-        "extract samples/hunt.pcapng --features floww -o x.csv",
-        "completions tcsh",
-        "man hnut",
-    ]));
+    golden(
+        "mistakes_in_arguments",
+        &transcripts(
+            &Bench::new(),
+            &[
+                "inspekt x.pcap",
+                "inspect",
+                "hunt samples/hunt.pcapng --modle x.corm",
+                "inspect x.pcap --threads none",
+                "inspect x.pcap --threads 0",
+                "inspect x.pcap --mem plenty",
+                "flows samples/hunt.pcapng -o -  --json",
+                "flows samples/hunt.pcapng -o flows.xlsx",
+                "flows samples/hunt.pcapng -o flows.csv --idle-timeout 0",
+                "extract samples/hunt.pcapng --features floww -o x.csv",
+                "completions tcsh",
+                "man hnut",
+            ],
+        ),
+    );
 }
 
 #[test]
 fn mistakes_in_inputs() {
     let bench = Bench::new();
-    bench.write("empty.pcap", "").write("letter.txt", "Dear all,\n").write("labels.csv", "a,b\n1,2\n").write("not.corm", "CORM");
-    insta::assert_snapshot!(transcripts(&bench, &[
-        "inspect missing.pcap",
-        "inspect empty.pcap",
-        "inspect letter.txt",
-        "flows samples -o /no/such/directory/x.csv",
-        "extract samples/hunt.pcapng --labels labels.csv -o x.csv",
-        "extract samples/hunt.pcapng --labels missing.csv -o x.csv",
-        "evaluate missing.corm x.parquet",
-        "evaluate not.corm x.parquet",
-        "hunt samples/hunt.pcapng -m samples/README.md",
-        "train samples/README.md -o x.corm",
-    ]));
+    bench
+        .write("empty.pcap", "")
+        .write("letter.txt", "Dear all,\n")
+        .write("labels.csv", "a,b\n1,2\n")
+        .write("not.corm", "CORM");
+    golden(
+        "mistakes_in_inputs",
+        &transcripts(
+            &bench,
+            &[
+                "inspect missing.pcap",
+                "inspect empty.pcap",
+                "inspect letter.txt",
+                "flows samples -o /no/such/directory/x.csv",
+                "extract samples/hunt.pcapng --labels labels.csv -o x.csv",
+                "extract samples/hunt.pcapng --labels missing.csv -o x.csv",
+                "evaluate missing.corm x.parquet",
+                "evaluate not.corm x.parquet",
+                "hunt samples/hunt.pcapng -m samples/README.md",
+                "train samples/README.md -o x.corm",
+            ],
+        ),
+    );
 }
 
 #[test]
 fn mistakes_in_training() {
     let bench = Bench::trained();
-    insta::assert_snapshot!(transcripts(bench, &[
-        "train learn.parquet -m random-forrest -o x.corm",
-        "train learn.parquet -p tree=3 -o x.corm",
-        "train learn.parquet -p trees=none -o x.corm",
-        "train learn.parquet -p trees -o x.corm",
-        "train learn.parquet -p target=colour -o x.corm",
-        "train learn.parquet --split half -o x.corm",
-        "train learn.parquet --threshold high -o x.corm",
-    ]));
+    golden(
+        "mistakes_in_training",
+        &transcripts(
+            bench,
+            &[
+                "train learn.parquet -m random-forrest -o x.corm",
+                "train learn.parquet -p tree=3 -o x.corm",
+                "train learn.parquet -p trees=none -o x.corm",
+                "train learn.parquet -p trees -o x.corm",
+                "train learn.parquet -p target=colour -o x.corm",
+                "train learn.parquet --split half -o x.corm",
+                "train learn.parquet --threshold high -o x.corm",
+            ],
+        ),
+    );
 }
 
 #[test]
@@ -69,20 +91,24 @@ fn mistakes_in_settings() {
     let with = |file: &str, words: &str| {
         let bench = Bench::new();
         bench.write("cormorant.toml", file);
-        format!("{}\n$ cat cormorant.toml\n{file}\n\n", transcript(&bench, words))
+        format!("$ cat cormorant.toml\n{file}\n{}\n", transcript(&bench, words))
     };
     let variable = Bench::new().with("CORMORANT_THREADS", "many");
-    insta::assert_snapshot!(
-        [
+    golden(
+        "mistakes_in_settings",
+        &[
             with("thread = 2", "inspect samples/hunt.pcapng"),
             with("[train]\nmodle = 'logistic'", "inspect samples/hunt.pcapng"),
             with("threads 2", "inspect samples/hunt.pcapng"),
             with("threads = 'many'", "inspect samples/hunt.pcapng"),
             with("threads = [1, 2]", "inspect samples/hunt.pcapng"),
             with("", "inspect samples/hunt.pcapng --config missing.toml"),
-            format!("$ export CORMORANT_THREADS=many\n{}", transcript(&variable, "inspect samples/hunt.pcapng")),
+            format!(
+                "$ export CORMORANT_THREADS=many\n{}",
+                transcript(&variable, "inspect samples/hunt.pcapng")
+            ),
         ]
-        .concat()
+        .concat(),
     );
 }
 

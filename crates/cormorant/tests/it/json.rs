@@ -14,9 +14,18 @@ fn has(document: &Value, names: &[&str]) {
 fn every_verb_answers_in_json() {
     let bench = Bench::trained();
     has(&bench.json("inspect samples/hunt.pcapng"), &["packets", "bytes", "captures", "faults"]);
-    has(&bench.json("flows samples/hunt.pcapng -o json-flows.csv"), &["rows", "columns", "packets", "flows", "flows_by_expiry"]);
-    has(&bench.json("extract samples/hunt.pcapng -o json-rows.csv"), &["rows", "features", "schema_digest", "sets"]);
-    has(&bench.json("train learn.parquet -m logistic -o json.corm"), &["model", "threshold", "metrics", "sha256", "seed"]);
+    has(
+        &bench.json("flows samples/hunt.pcapng -o json-flows.csv"),
+        &["rows", "columns", "packets", "flows", "flows_by_expiry"],
+    );
+    has(
+        &bench.json("extract samples/hunt.pcapng -o json-rows.csv"),
+        &["rows", "features", "schema_digest", "sets"],
+    );
+    has(
+        &bench.json("train learn.parquet -m logistic -o json.corm"),
+        &["model", "threshold", "metrics", "sha256", "seed"],
+    );
     has(&bench.json("score hunter.corm hunt.parquet -o json-scores.csv"), &["rows", "alerts", "threshold"]);
     has(&bench.json("hunt samples/hunt.pcapng -m hunter.corm"), &["alerts", "alerts_total", "flows"]);
     has(&bench.json("doctor"), &["checks", "healthy", "version"]);
@@ -30,7 +39,18 @@ fn every_verb_answers_in_json() {
 #[test]
 fn evaluate_has_every_metric_by_its_plain_name() {
     let report = Bench::trained().json("evaluate hunter.corm hunt.parquet");
-    let names = ["recall", "precision", "fdr", "fpr", "f1", "roc_auc", "average_precision", "accuracy", "mcc", "base_rate"];
+    let names = [
+        "recall",
+        "precision",
+        "fdr",
+        "fpr",
+        "f1",
+        "roc_auc",
+        "average_precision",
+        "accuracy",
+        "mcc",
+        "base_rate",
+    ];
     has(&report["metrics"], &names);
     has(&report["metrics"], &["confusion", "families"]);
 }
@@ -41,6 +61,7 @@ fn packets_add_up() {
     let inspected = bench.json("inspect samples/hunt.pcapng");
     let flows = bench.json("flows samples/hunt.pcapng -o add-up.csv");
     assert_eq!(inspected["packets"], flows["packets"]);
-    let without: u64 = flows["packets_without_flow"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    let without: u64 =
+        flows["packets_without_flow"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
     assert_eq!(flows["packets"].as_u64().unwrap(), flows["packets_in_flows"].as_u64().unwrap() + without);
 }

@@ -35,7 +35,10 @@ fn the_file_may_be_elsewhere() {
 fn a_verbs_table_gives_what_is_required() {
     let bench = bench("[train]\nmodel = 'decision-tree'\noutput = 'from-file.corm'\nparam = ['max_depth=3']");
     let report = bench.json("train learn.parquet");
-    assert_eq!((report["model"].as_str(), report["params"]["max_depth"].as_str()), (Some("decision-tree"), Some("3")));
+    assert_eq!(
+        (report["model"].as_str(), report["params"]["max_depth"].as_str()),
+        (Some("decision-tree"), Some("3"))
+    );
     assert!(bench.path("from-file.corm").exists());
 }
 

@@ -6,12 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which of our crates each crate may depend on. An edge that is not here does not exist.
-const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
-    ("net", &[]),
-    ("learn", &[]),
-    ("lab", &["net", "learn"]),
-    ("cormorant", &["lab"]),
-];
+const MAY_DEPEND_ON: &[(&str, &[&str])] =
+    &[("net", &[]), ("learn", &[]), ("lab", &["net", "learn"]), ("cormorant", &["lab"])];
 
 /// Only these may name a library of this kind: async runtimes, HTTP, terminals and argument parsers live at the edge.
 const ONLY_AT_THE_EDGE: &[&str] = &["tokio", "axum", "hyper", "clap", "indicatif", "comfy-table", "anyhow"];
@@ -23,11 +19,13 @@ const LONGEST_FILE_LINES: usize = 800;
 const LARGEST_FILE_BYTES: u64 = 4 << 20;
 
 /// Calls that can panic; parsers of hostile bytes have none of them outside their tests.
-const PANICKING: &[&str] = &[".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "unimplemented!(", "assert!("];
+const PANICKING: &[&str] =
+    &[".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "unimplemented!(", "assert!("];
 const PARSERS: &[&str] = &["crates/net/src/capture", "crates/net/src/packet"];
 
 /// Lints that `crates/net` turns on for itself, so that indexing in a parser does not compile without a stated reason.
-const PARSER_LINTS: &[&str] = &["clippy::unwrap_used", "clippy::expect_used", "clippy::indexing_slicing", "clippy::panic"];
+const PARSER_LINTS: &[&str] =
+    &["clippy::unwrap_used", "clippy::expect_used", "clippy::indexing_slicing", "clippy::panic"];
 
 #[test]
 fn crates_depend_in_one_direction() {
@@ -42,7 +40,9 @@ fn crates_depend_in_one_direction() {
         wrong.extend(
             ONLY_AT_THE_EDGE
                 .iter()
-                .filter(|edge| name != "cormorant" && manifest.lines().any(|line| line.starts_with(&format!("{edge}."))))
+                .filter(|edge| {
+                    name != "cormorant" && manifest.lines().any(|line| line.starts_with(&format!("{edge}.")))
+                })
                 .map(|edge| format!("crates/{name} uses {edge}, which belongs to crates/cormorant")),
         );
     }
@@ -61,18 +61,35 @@ fn every_crate_is_in_the_direction_table() {
 #[test]
 fn every_file_says_what_it_is_for() {
     let silent = |path: &PathBuf| !read(path).starts_with("//! ");
-    report(&rust_files().iter().filter(|path| silent(path)).map(|path| format!("{} does not open with //!", shown(path))).collect::<Vec<_>>());
+    report(
+        &rust_files()
+            .iter()
+            .filter(|path| silent(path))
+            .map(|path| format!("{} does not open with //!", shown(path)))
+            .collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn files_stay_short_enough_to_read() {
-    let long = rust_files().into_iter().map(|path| (read(&path).lines().count(), path)).filter(|(lines, _)| *lines > LONGEST_FILE_LINES);
-    report(&long.map(|(lines, path)| format!("{} has {lines} lines, more than {LONGEST_FILE_LINES}", shown(&path))).collect::<Vec<_>>());
+    let long = rust_files()
+        .into_iter()
+        .map(|path| (read(&path).lines().count(), path))
+        .filter(|(lines, _)| *lines > LONGEST_FILE_LINES);
+    report(
+        &long
+            .map(|(lines, path)| {
+                format!("{} has {lines} lines, more than {LONGEST_FILE_LINES}", shown(&path))
+            })
+            .collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn names_say_what_is_inside() {
-    let empty = |path: &PathBuf| path.file_stem().is_some_and(|stem| EMPTY_NAMES.contains(&stem.to_string_lossy().as_ref()));
+    let empty = |path: &PathBuf| {
+        path.file_stem().is_some_and(|stem| EMPTY_NAMES.contains(&stem.to_string_lossy().as_ref()))
+    };
     let mut wrong = Vec::new();
     walk(&root(), &mut |path| {
         if empty(&path.to_path_buf()) {
@@ -85,11 +102,16 @@ fn names_say_what_is_inside() {
 #[test]
 fn parsers_hold_no_panicking_call() {
     let mut wrong = Vec::new();
-    for path in rust_files().iter().filter(|path| PARSERS.iter().any(|parser| shown(path).starts_with(parser))) {
+    for path in
+        rust_files().iter().filter(|path| PARSERS.iter().any(|parser| shown(path).starts_with(parser)))
+    {
         let text = read(path);
-        for (number, line) in text.lines().enumerate().take_while(|(_, line)| !line.contains("#[cfg(test)]")) {
+        for (number, line) in text.lines().enumerate().take_while(|(_, line)| !line.contains("#[cfg(test)]"))
+        {
             let code = line.split("//").next().unwrap_or("");
-            if let Some(call) = PANICKING.iter().find(|call| code.contains(*call) && !code.contains("debug_assert")) {
+            if let Some(call) =
+                PANICKING.iter().find(|call| code.contains(*call) && !code.contains("debug_assert"))
+            {
                 wrong.push(format!("{}:{}: {call}", shown(path), number + 1));
             }
         }
@@ -100,14 +122,27 @@ fn parsers_hold_no_panicking_call() {
 #[test]
 fn the_network_crate_denies_panics_to_itself() {
     let lib = read(&root().join("crates/net/src/lib.rs"));
-    report(&PARSER_LINTS.iter().filter(|lint| !lib.contains(**lint)).map(|lint| format!("crates/net/src/lib.rs does not deny {lint}")).collect::<Vec<_>>());
+    report(
+        &PARSER_LINTS
+            .iter()
+            .filter(|lint| !lib.contains(**lint))
+            .map(|lint| format!("crates/net/src/lib.rs does not deny {lint}"))
+            .collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn every_crate_takes_the_workspace_lints() {
-    let without = |name: &&str| !read(&root().join("crates").join(name).join("Cargo.toml")).contains("[lints]\nworkspace = true");
+    let without = |name: &&str| {
+        !read(&root().join("crates").join(name).join("Cargo.toml")).contains("[lints]\nworkspace = true")
+    };
     let names = MAY_DEPEND_ON.iter().map(|(name, _)| *name);
-    report(&names.filter(without).map(|name| format!("crates/{name} does not take the workspace's lints")).collect::<Vec<_>>());
+    report(
+        &names
+            .filter(without)
+            .map(|name| format!("crates/{name} does not take the workspace's lints"))
+            .collect::<Vec<_>>(),
+    );
 }
 
 #[test]
@@ -158,7 +193,10 @@ fn rust_files() -> Vec<PathBuf> {
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = fs::read_dir(folder).expect("a folder of the project").map(|entry| entry.expect("an entry").path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .expect("a folder of the project")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     paths.sort();
     paths
 }
@@ -167,7 +205,8 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
     for path in entries(folder) {
         let name = name_of(&path);
-        let left_out = name.starts_with('.') || matches!(name.as_str(), "target" | "corpus" | "artifacts" | "node_modules" | "__pycache__");
+        let left_out = name.starts_with('.')
+            || matches!(name.as_str(), "target" | "corpus" | "artifacts" | "node_modules" | "__pycache__");
         if left_out {
             continue;
         }
