@@ -99,8 +99,8 @@ impl Settings {
     ) -> Arg {
         let Some(option) = setting(&arg).map(str::to_owned) else { return arg };
         let found = self
-            .from_environment(&option, verb)
-            .map_or_else(|| self.from_file(&arg, &option, verb), |found| Ok(Some(found)));
+            .set_in_environment(&option, verb)
+            .map_or_else(|| self.set_in_file(&arg, &option, verb), |found| Ok(Some(found)));
         match found {
             Ok(Some(origin)) => {
                 let arg = lend(arg, &origin);
@@ -115,7 +115,7 @@ impl Settings {
         }
     }
 
-    fn from_environment(&self, option: &str, verb: Option<&str>) -> Option<Origin> {
+    fn set_in_environment(&self, option: &str, verb: Option<&str>) -> Option<Origin> {
         let names =
             verb.map(|verb| variable_name(&[verb, option])).into_iter().chain([variable_name(&[option])]);
         names.filter_map(|name| self.variables.get_key_value(&name)).next().map(|(name, value)| Origin {
@@ -125,7 +125,7 @@ impl Settings {
         })
     }
 
-    fn from_file(&self, arg: &Arg, option: &str, verb: Option<&str>) -> Result<Option<Origin>> {
+    fn set_in_file(&self, arg: &Arg, option: &str, verb: Option<&str>) -> Result<Option<Origin>> {
         let Some((path, table)) = &self.file else { return Ok(None) };
         let own = verb
             .and_then(|verb| table.get(verb))

@@ -80,9 +80,11 @@ fn style(stage: &str, total: u64) -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
         .with_key("pace", move |state: &ProgressState, text: &mut dyn Write| {
-            drop(text.write_str(&pace(state.per_sec(), bytes)))
+            let _ = text.write_str(&pace(state.per_sec(), bytes));
         })
-        .with_key("left", |state: &ProgressState, text: &mut dyn Write| drop(text.write_str(&left(state))))
+        .with_key("left", |state: &ProgressState, text: &mut dyn Write| {
+            let _ = text.write_str(&left(state));
+        })
 }
 
 fn pace(per_s: f64, counts_bytes: bool) -> String {

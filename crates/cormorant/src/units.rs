@@ -80,20 +80,17 @@ pub(crate) fn duration(seconds: f64) -> String {
 
 /// `2026-11-02 08:00:01 UTC` from nanoseconds since the UNIX epoch.
 pub(crate) fn date_time(ns: i64) -> String {
-    let (date, time) = date_and_time(ns);
-    format!("{date} {time} UTC")
-}
-
-/// The time of day alone, for rows of one table.
-pub(crate) fn time_of_day(ns: i64) -> String {
-    date_and_time(ns).1
-}
-
-/// Days to civil date after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-fn date_and_time(ns: i64) -> (String, String) {
     let seconds = ns.div_euclid(NS_PER_S);
+    let (year, month, day) = civil(seconds.div_euclid(86_400));
     let of_day = seconds.rem_euclid(86_400);
-    let shifted = seconds.div_euclid(86_400) + 719_468;
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+/// Days since the epoch to year, month and day, after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// `civil_from_days`.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -101,9 +98,7 @@ fn date_and_time(ns: i64) -> (String, String) {
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let time = format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60);
-    (format!("{year:04}-{month:02}-{day:02}"), time)
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// A size as people type it: `128MiB`, `1G`, `64 kB`, `1000000`. `K`, `M`, `G`, `T` alone are binary, like `KiB`; `kB` is 1000.
@@ -166,7 +161,7 @@ mod tests {
         assert_eq!(date_time(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(date_time(1_709_164_800 * NS_PER_S), "2024-02-29 00:00:00 UTC");
         assert_eq!(date_time(-1), "1969-12-31 23:59:59 UTC");
-        assert_eq!(time_of_day(1_700_000_000 * NS_PER_S), "22:13:20");
+        assert_eq!(date_time(1_700_000_000 * NS_PER_S), "2023-11-14 22:13:20 UTC");
     }
 
     #[test]

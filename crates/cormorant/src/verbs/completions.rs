@@ -12,7 +12,7 @@ use crate::failure::Exit;
 pub(super) static VERB: Verb = Verb {
     name: "completions",
     about: "Print the completion script of a shell",
-    notes: "Load it from the shell's start-up file, for bash: source <(cormorant completions bash)",
+    notes: "In the start-up file of bash: source <(cormorant completions bash)",
     example: &["cormorant completions bash > cormorant.bash"],
     args: Typed::augment_args,
     run: |matches, edge| run(&Typed::from_arg_matches(matches)?, edge),

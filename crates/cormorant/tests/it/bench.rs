@@ -111,8 +111,9 @@ impl Bench {
             .env("LC_ALL", "C.UTF-8")
             .env("TERM", "xterm-256color");
         let ours = std::env::vars_os().map(|(name, _)| name);
-        ours.filter(|name| name.to_string_lossy().starts_with("CORMORANT_"))
-            .for_each(|name| drop(command.env_remove(name)));
+        ours.filter(|name| name.to_string_lossy().starts_with("CORMORANT_")).for_each(|name| {
+            command.env_remove(name);
+        });
         command.env_remove("NO_COLOR").envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -131,6 +132,7 @@ pub(crate) fn golden(name: &str, text: &str) {
 }
 
 /// Says why a test did not run; a failure where skipping is forbidden.
+#[allow(clippy::print_stdout)]
 pub(crate) fn skip(why: &str) {
     assert!(std::env::var_os("CORMORANT_NO_SKIP").is_none(), "skipping is forbidden: {why}");
     println!("skipped: {why}");
