@@ -1,4 +1,7 @@
-//! The strongest alerts of a hunt: kept while rows stream by, explained at the end.
+//! The strongest alerts of a hunt, one per group of alerts that belong together: kept while rows stream by,
+//! explained at the end.
+
+mod groups;
 
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
@@ -6,6 +9,8 @@ use arrow::datatypes::{Int64Type, UInt64Type};
 use cormorant_learn::pipeline::{Pipeline, Scores};
 use cormorant_learn::table::{BENIGN, MALICIOUS, Role, Table};
 use serde::Serialize;
+
+use groups::{Ends, Groups};
 
 use crate::LabError;
 use crate::extraction::Chunk;
@@ -50,6 +55,8 @@ pub struct Alert {
     pub first_packet: u64,
     /// Number of its last packet within the capture.
     pub last_packet: u64,
+    /// Further alerts that belong to this one: same source, and same destination or same service.
+    pub similar: u64,
     /// Likeliest family, when the model tells families apart.
     pub family: Option<FamilyGuess>,
     /// What spoke for the verdict, strongest first.
@@ -82,7 +89,7 @@ pub struct Truth {
 pub(crate) struct Ranking<'a> {
     model: &'a Loaded,
     top: usize,
-    strongest: Vec<Candidate>,
+    groups: Groups,
     /// Flows seen.
     pub(crate) flows: u64,
     /// Flows at or above the threshold.
@@ -104,7 +111,7 @@ struct Candidate {
 impl<'a> Ranking<'a> {
     /// No alert yet; `top` will be explained.
     pub(crate) fn new(model: &'a Loaded, top: usize) -> Self {
-        Self { model, top, strongest: Vec::new(), flows: 0, alerts_total: 0 }
+        Self { model, top, groups: Groups::default(), flows: 0, alerts_total: 0 }
     }
 
     /// Takes scored rows.
@@ -119,22 +126,13 @@ impl<'a> Ranking<'a> {
                 let score = scores.malicious[start + row];
                 if self.model.pipeline.is_alert(score) {
                     self.alerts_total += 1;
-                    if self.may_rank(score) {
-                        self.keep(chunk, row, start + row, table, scores)?;
-                    }
+                    self.keep(chunk, row, start + row, table, scores)?;
                 }
                 self.flows += 1;
             }
             start += rows;
         }
         Ok(())
-    }
-
-    /// Later rows must beat the weakest of a full ranking, not equal it.
-    fn may_rank(&self, score: f64) -> bool {
-        self.top > 0
-            && (self.strongest.len() < self.top
-                || self.strongest.last().is_none_or(|weakest| score > weakest.score))
     }
 
     fn keep(
@@ -145,24 +143,26 @@ impl<'a> Ranking<'a> {
         table: &Table,
         scores: &Scores,
     ) -> Result<(), LabError> {
-        let picked = UInt32Array::from(vec![row as u32]);
-        let candidate = Candidate {
-            score: scores.malicious[at],
-            place: self.flows,
-            identity: take_record_batch(&chunk.rows, &picked)
-                .map_err(|error| LabError::Internal(error.to_string()))?,
-            features: table.take_rows(&[at]),
-            capture: chunk.capture.to_string(),
-            classes: scores.classes.row(at).to_vec(),
-            verdict: chunk.verdicts.get(row).cloned().flatten(),
+        let cells = Row { batch: &chunk.rows, row };
+        let ends = Ends {
+            source: cells.text("source"),
+            destination: cells.text("destination"),
+            service: (cells.unsigned("protocol"), cells.unsigned("destination_port")),
         };
-        let rank = |known: &Candidate| {
-            known.score.total_cmp(&candidate.score).reverse().then(known.place.cmp(&candidate.place))
-        };
-        let place = self.strongest.partition_point(|known| rank(known).is_lt());
-        self.strongest.insert(place, candidate);
-        self.strongest.truncate(self.top);
-        Ok(())
+        let (score, place) = (scores.malicious[at], self.flows);
+        self.groups.add(ends, score, || {
+            let picked = UInt32Array::from(vec![row as u32]);
+            Ok(Candidate {
+                score,
+                place,
+                identity: take_record_batch(&chunk.rows, &picked)
+                    .map_err(|error| LabError::Internal(error.to_string()))?,
+                features: table.take_rows(&[at]),
+                capture: chunk.capture.to_string(),
+                classes: scores.classes.row(at).to_vec(),
+                verdict: chunk.verdicts.get(row).cloned().flatten(),
+            })
+        })
     }
 
     /// The strongest alerts with their reasons.
@@ -170,15 +170,22 @@ impl<'a> Ranking<'a> {
     /// # Errors
     /// [`LabError::Learn`].
     pub(crate) fn explain(self) -> Result<Vec<Alert>, LabError> {
-        let Self { model, strongest, .. } = self;
-        strongest.iter().enumerate().map(|(place, candidate)| alert(model, place + 1, candidate)).collect()
+        let Self { model, top, groups, .. } = self;
+        let ranked = groups.ranked();
+        let alerts = ranked.iter().take(top).enumerate();
+        alerts
+            .map(|(place, group)| {
+                let strongest = alert(model, place + 1, &group.strongest)?;
+                Ok(Alert { similar: group.alerts - 1, ..strongest })
+            })
+            .collect()
     }
 }
 
 fn alert(model: &Loaded, rank: usize, candidate: &Candidate) -> Result<Alert, LabError> {
     let explanation =
         model.pipeline.explain(&candidate.features, 0).map_err(LabError::learn("explaining an alert"))?;
-    let row = Row(&candidate.identity);
+    let row = Row { batch: &candidate.identity, row: 0 };
     let first_ns = row.signed(names::FIRST_NS);
     let capture = row.text(names::CAPTURE);
     Ok(Alert {
@@ -197,6 +204,7 @@ fn alert(model: &Loaded, rank: usize, candidate: &Candidate) -> Result<Alert, La
         flow_id: row.text("flow_id"),
         first_packet: row.unsigned("first_packet"),
         last_packet: row.unsigned("last_packet"),
+        similar: 0,
         family: family_guess(&model.pipeline, &candidate.classes),
         reasons: reasons(&explanation, model.reference(), MOST_REASONS),
         truth: candidate.verdict.as_ref().map(truth_of).or_else(|| truth_in(&candidate.identity)),
@@ -243,27 +251,52 @@ fn protocol_name(number: u64) -> String {
 }
 
 /// Cells of one row by name; empty or 0 where a table does not have them.
-struct Row<'a>(&'a RecordBatch);
+struct Row<'a> {
+    batch: &'a RecordBatch,
+    row: usize,
+}
 
 impl Row<'_> {
     fn text(&self, name: &str) -> String {
-        let array = self.0.column_by_name(name).and_then(|array| array.as_string_opt::<i32>());
+        let array = self.batch.column_by_name(name).and_then(|array| array.as_string_opt::<i32>());
         array
-            .filter(|array| array.is_valid(0))
-            .map_or_else(String::new, |array| plain(array.value(0)).into_owned())
+            .filter(|array| array.is_valid(self.row))
+            .map_or_else(String::new, |array| plain(array.value(self.row)).into_owned())
     }
 
     fn signed(&self, name: &str) -> i64 {
-        let array = self.0.column_by_name(name).and_then(|array| array.as_primitive_opt::<Int64Type>());
-        array.filter(|array| array.is_valid(0)).map_or(0, |array| array.value(0))
+        let array = self.batch.column_by_name(name).and_then(|array| array.as_primitive_opt::<Int64Type>());
+        array.filter(|array| array.is_valid(self.row)).map_or(0, |array| array.value(self.row))
     }
 
     fn unsigned(&self, name: &str) -> u64 {
-        let column = self.0.column_by_name(name);
+        let column = self.batch.column_by_name(name);
         let unsigned = column.and_then(|array| array.as_primitive_opt::<UInt64Type>());
-        match unsigned.filter(|array| array.is_valid(0)) {
-            Some(array) => array.value(0),
+        match unsigned.filter(|array| array.is_valid(self.row)) {
+            Some(array) => array.value(self.row),
             None => self.signed(name).unsigned_abs(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+
+    use super::*;
+
+    /// A candidate of this strength, with nothing else in it.
+    pub(super) fn candidate(score: f64, place: u64) -> Candidate {
+        Candidate {
+            score,
+            place,
+            identity: RecordBatch::new_empty(Arc::new(Schema::empty())),
+            features: Table::default(),
+            capture: String::new(),
+            classes: Vec::new(),
+            verdict: None,
         }
     }
 }

@@ -258,6 +258,22 @@ const SUBJECTS: &[(&str, &str)] = &[
     ("zero_windows", "announcements of no room for data{}"),
     ("ttl", "hops left on arrival{}"),
     ("fragments", "pieces of split packets"),
+    ("source_flows", "flows of this source lately"),
+    ("source_destinations", "hosts this source turned to lately"),
+    ("source_ports", "services this source tried lately"),
+    ("source_unestablished_share", "share of this source's flows that nobody took up"),
+    ("source_flows_per_s", "flows per second of this source"),
+    ("pair_flows", "flows between these two hosts lately"),
+    ("pair_ports", "services this source tried on this host lately"),
+    ("service_flows", "flows of this source to this service lately"),
+    ("service_sent_bytes", "bytes this source sent to this service lately"),
+    ("service_received_bytes", "bytes this source had from this service lately"),
+    ("service_gap_mean_s", "average time between this source's calls to this service"),
+    ("service_gap_variation", "unevenness of this source's calls to this service (0 = like a clock)"),
+    ("service_sent_variation", "variation of the bytes per call to this service (0 = always the same)"),
+    ("destination_flows", "flows to this host lately"),
+    ("destination_sources", "hosts that turned to this host lately"),
+    ("destination_unestablished_share", "share of the flows to this host that it did not take up"),
 ];
 
 /// Columns that are 1 or 0, with what each means.
@@ -395,9 +411,16 @@ mod tests {
     }
 
     #[test]
-    fn every_flow_column_has_words() {
-        let set = cormorant_net::features::FEATURE_SETS.iter().find(|set| set.name == "flow").unwrap();
-        for column in set.columns {
+    fn every_column_has_words() {
+        for column in cormorant_net::features::FEATURE_SETS.iter().flat_map(|set| set.columns) {
+            if column.width > 1 {
+                assert!(
+                    PLACED.iter().any(|(name, _)| *name == column.name),
+                    "`{}` has no words",
+                    column.name
+                );
+                continue;
+            }
             let words = subject(column.name);
             assert!(
                 indicator(column.name).is_some()

@@ -138,7 +138,7 @@ pub(crate) enum InputKind {
 pub(crate) fn input_kind(paths: &[PathBuf]) -> Result<InputKind, LabError> {
     let mut kinds = Vec::new();
     for path in paths {
-        let capture = path == Path::new("-") || path.is_dir() || is_capture(path)?;
+        let capture = path == Path::new("-") || !is_file(path)? || is_capture(path)?;
         kinds.push(if capture { InputKind::Captures } else { InputKind::Tables });
     }
     match kinds.first() {
@@ -151,6 +151,11 @@ pub(crate) fn input_kind(paths: &[PathBuf]) -> Result<InputKind, LabError> {
         }),
         None => Err(no_capture(paths)),
     }
+}
+
+/// A pipe can be read only once, so its start is not looked at: directories, pipes and devices hold captures.
+fn is_file(path: &Path) -> Result<bool, LabError> {
+    fs::metadata(path).map(|found| found.is_file()).map_err(|source| cannot_read(path, source))
 }
 
 /// Whether a file starts as a capture does. Compressed files are looked into.

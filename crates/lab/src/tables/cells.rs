@@ -98,7 +98,7 @@ impl Cell<'_> {
         match self {
             Self::Bytes(bytes) if is_missing(bytes) => Kind::Empty,
             Self::Bytes(bytes) => {
-                let text = std::str::from_utf8(bytes).unwrap_or("?");
+                let text = std::str::from_utf8(bytes).unwrap_or("?").trim();
                 if text.parse::<i64>().is_ok() {
                     Kind::Signed
                 } else if text.parse::<u64>().is_ok() {
@@ -120,6 +120,11 @@ impl Cell<'_> {
 
     fn is_missing(&self) -> bool {
         self.kind() == Kind::Empty
+    }
+
+    /// In a text column only nothing is nothing: `NA` may be a word.
+    fn is_missing_text(&self) -> bool {
+        matches!(self, Self::Bytes(b"") | Self::Json(serde_json::Value::Null))
     }
 
     fn text(&self) -> Option<String> {
@@ -253,13 +258,6 @@ impl Columns {
         let columns = self.builders.into_iter().map(array).collect();
         let batch = RecordBatch::try_new(Arc::new(Schema::new(kinds.fields())), columns);
         batch.map(Some).map_err(|error| LabError::Internal(error.to_string()))
-    }
-}
-
-impl Cell<'_> {
-    /// In a text column only nothing is nothing: `NA` may be a word.
-    fn is_missing_text(&self) -> bool {
-        matches!(self, Self::Bytes(b"") | Self::Json(serde_json::Value::Null))
     }
 }
 

@@ -126,8 +126,8 @@ impl Iterator for TableReader {
 fn label_word(text: &str) -> Option<Option<&'static str>> {
     match text.trim().to_ascii_lowercase().as_str() {
         "" => Some(None),
-        "benign" | "normal" | "0" | "false" => Some(Some(BENIGN)),
-        "malicious" | "attack" | "anomaly" | "1" | "true" => Some(Some(MALICIOUS)),
+        "benign" | "normal" | "0" | "0.0" | "false" => Some(Some(BENIGN)),
+        "malicious" | "attack" | "anomaly" | "1" | "1.0" | "true" => Some(Some(MALICIOUS)),
         _ => None,
     }
 }

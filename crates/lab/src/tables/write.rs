@@ -102,7 +102,7 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
         .set_key_value_metadata(Some(metadata));
     for field in schema.fields() {
         let column = ColumnPath::from(field.name().as_str());
-        if !matches!(field.data_type(), DataType::Utf8) {
+        if field.data_type() == &DataType::Float64 {
             properties = properties
                 .set_column_dictionary_enabled(column.clone(), false)
                 .set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT);

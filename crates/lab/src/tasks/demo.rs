@@ -173,6 +173,8 @@ pub fn run(samples: &Samples, ctx: &Ctx, told: &mut dyn FnMut(&Stage)) -> Result
     })
 }
 
+/// What a flow looks like, and what else its hosts did lately.
+const SETS: [&str; 2] = ["flow", "context"];
 /// Learns from labels.
 const CLASSIFIER: &str = "random-forest";
 /// Learns what is normal from benign flows alone, so that it may find families it was never shown.
@@ -190,7 +192,7 @@ struct Extraction {
 }
 
 fn extract(name: &str, capture: &Arc<[u8]>, labels: &[u8], ctx: &Ctx) -> Result<Extraction, LabError> {
-    let recipe = Recipe { sets: vec!["flow".to_owned()], ..Recipe::default() };
+    let recipe = Recipe { sets: SETS.map(str::to_owned).to_vec(), ..Recipe::default() };
     let labels = Labels::parse(&name.replace(".pcapng", ".labels.csv"), labels)?;
     let feed = Feed::captures(Sources::memory(name, Arc::clone(capture)), recipe.clone(), Some(labels))?;
     let features = crate::tables::learn::schema_of(feed.schema.fields()).features.len() as u64;

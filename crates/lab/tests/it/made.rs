@@ -8,18 +8,24 @@ use cormorant_lab::tasks::extract::{self, Report, Spec};
 use cormorant_lab::{Ctx, LabError};
 
 /// First second of every made capture.
-pub const START_S: u32 = 1_700_000_000;
+pub(crate) const START_S: u32 = 1_700_000_000;
 
 /// A pcap file in memory.
-pub struct Made(pub Vec<u8>);
+pub(crate) struct Made(pub(crate) Vec<u8>);
 
 impl Made {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 1, 0, 0, 0])
     }
 
     /// A UDP packet at `time_us` after the start.
-    pub fn udp(self, time_us: u32, source: (&str, u16), destination: (&str, u16), payload: usize) -> Self {
+    pub(crate) fn udp(
+        self,
+        time_us: u32,
+        source: (&str, u16),
+        destination: (&str, u16),
+        payload: usize,
+    ) -> Self {
         let mut segment = Vec::new();
         segment.extend_from_slice(&source.1.to_be_bytes());
         segment.extend_from_slice(&destination.1.to_be_bytes());
@@ -30,7 +36,7 @@ impl Made {
     }
 
     /// A TCP packet with these flags.
-    pub fn tcp(
+    pub(crate) fn tcp(
         self,
         time_us: u32,
         source: (&str, u16),
@@ -62,13 +68,13 @@ impl Made {
         self
     }
 
-    pub fn write(self, path: &Path) {
+    pub(crate) fn write(self, path: &Path) {
         std::fs::write(path, self.0).unwrap();
     }
 }
 
 /// `flows` request and answer pairs between as many hosts.
-pub fn talk(flows: u32) -> Made {
+pub(crate) fn talk(flows: u32) -> Made {
     (0..flows).fold(Made::new(), |made, flow| {
         let client = format!("10.0.{}.{}", flow / 250, flow % 250 + 1);
         let (client, server) = ((client.as_str(), 40_000 + (flow % 20_000) as u16), ("192.0.2.53", 53));
@@ -81,12 +87,12 @@ pub fn talk(flows: u32) -> Made {
     })
 }
 
-pub fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
 /// An extraction of the default set.
-pub fn spec(captures: &[PathBuf], output: &Path) -> Spec {
+pub(crate) fn spec(captures: &[PathBuf], output: &Path) -> Spec {
     Spec {
         captures: captures.to_vec(),
         sets: vec!["flow".to_owned()],
@@ -97,23 +103,23 @@ pub fn spec(captures: &[PathBuf], output: &Path) -> Spec {
     }
 }
 
-pub fn extract(spec: &Spec) -> Result<Report, LabError> {
+pub(crate) fn extract(spec: &Spec) -> Result<Report, LabError> {
     extract::run(spec, &Ctx::new(1, 2))
 }
 
 /// The bundled samples.
-pub fn sample(name: &str) -> PathBuf {
+pub(crate) fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples").join(name)
 }
 
 /// The cells of a CSV, header first.
-pub fn cells(path: &Path) -> Vec<Vec<String>> {
+pub(crate) fn cells(path: &Path) -> Vec<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
     reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
 }
 
 /// One column of a CSV without its header.
-pub fn column(path: &Path, name: &str) -> Vec<String> {
+pub(crate) fn column(path: &Path, name: &str) -> Vec<String> {
     let rows = cells(path);
     let place = rows[0].iter().position(|field| field == name).unwrap_or_else(|| panic!("no column {name}"));
     rows[1..].iter().map(|row| row[place].clone()).collect()
