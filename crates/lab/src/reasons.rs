@@ -37,7 +37,7 @@ pub(crate) enum Reference {
 /// The strongest reasons for an alert, at most `most`. Of several columns that say the same (the mean and the largest of
 /// one thing in one direction) only the strongest is told.
 pub(crate) fn reasons(explanation: &Explanation, reference: Reference, most: usize) -> Vec<Reason> {
-    let mut told: Vec<&str> = Vec::new();
+    let mut told = Vec::new();
     let mut reasons = Vec::new();
     for cause in explanation.reasons.iter().filter(|cause| cause.contribution.is_none_or(|added| added > 0.0))
     {
@@ -168,11 +168,27 @@ fn number(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// What a column is about, whatever statistic of it.
-fn topic(feature: &str) -> &str {
-    let end = STATISTICS.iter().filter_map(|statistic| feature.find(statistic)).min();
-    &feature[..end.unwrap_or(feature.len())]
+/// What a column is about, whatever statistic of it: its direction, and its theme or else its name.
+fn topic(feature: &str) -> (&str, &str) {
+    let (direction, base) = match feature.split_once('_') {
+        Some((direction @ ("fwd" | "bwd"), base)) => (direction, base),
+        _ => ("", feature),
+    };
+    if let Some((_, theme)) = THEMES.iter().find(|(part, _)| base.contains(part)) {
+        return (direction, theme);
+    }
+    let end = STATISTICS.iter().filter_map(|statistic| base.find(statistic)).min();
+    (direction, &base[..end.unwrap_or(base.len())])
 }
+
+/// Columns that rise and fall together, by a part of their names.
+const THEMES: &[(&str, &str)] = &[
+    ("payload", "data"),
+    ("empty_share", "data"),
+    ("response_s", "wait"),
+    ("syn_ack_s", "wait"),
+    ("handshake_s", "wait"),
+];
 
 const STATISTICS: [&str; 4] = ["_min", "_mean", "_std", "_max"];
 
@@ -256,7 +272,6 @@ const SUBJECTS: &[(&str, &str)] = &[
     ("window_first", "room for data announced first{}"),
     ("window_min", "least room for data announced{}"),
     ("zero_windows", "announcements of no room for data{}"),
-    ("ttl", "hops left on arrival{}"),
     ("fragments", "pieces of split packets"),
     ("source_flows", "flows of this source lately"),
     ("source_destinations", "hosts this source turned to lately"),

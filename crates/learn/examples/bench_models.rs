@@ -52,15 +52,23 @@ struct Args {
 impl Args {
     fn from_command_line() -> Result<Self, Box<dyn Error>> {
         let mut args = env::args().skip(1);
-        let mut named = |what: &str| args.next().ok_or_else(|| format!("expected {what}: MODEL TRAIN TEST SCORES"));
-        let [model, train, test, scores] = [named("a model")?, named("a training file")?, named("a test file")?, named("a file for scores")?];
+        let mut named =
+            |what: &str| args.next().ok_or_else(|| format!("expected {what}: MODEL TRAIN TEST SCORES"));
+        let [model, train, test, scores] = [
+            named("a model")?,
+            named("a training file")?,
+            named("a test file")?,
+            named("a file for scores")?,
+        ];
         let mut parsed = Self { model, train, test, scores, threads: 1, seed: 1, params: BTreeMap::new() };
         while let Some(option) = args.next() {
             match option.as_str() {
                 "--threads" => parsed.threads = args.next().unwrap_or_default().parse()?,
                 "--seed" => parsed.seed = args.next().unwrap_or_default().parse()?,
                 _ => {
-                    let (name, value) = option.split_once('=').ok_or_else(|| format!("expected name=value, found {option}"))?;
+                    let (name, value) = option
+                        .split_once('=')
+                        .ok_or_else(|| format!("expected name=value, found {option}"))?;
                     parsed.params.insert(name.to_owned(), value.to_owned());
                 }
             }
@@ -71,15 +79,24 @@ impl Args {
 
 fn read_matrix(path: &str) -> Result<(Matrix, Vec<u32>), Box<dyn Error>> {
     let bytes = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
-    let (head, body) = bytes.split_at_checked(24).ok_or_else(|| format!("{path}: too short for a matrix file"))?;
+    let (head, body) =
+        bytes.split_at_checked(24).ok_or_else(|| format!("{path}: too short for a matrix file"))?;
     let (magic, shape) = head.split_at(8);
-    let shape: Vec<usize> = shape.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()) as usize).collect();
+    let shape: Vec<usize> = shape
+        .chunks_exact(8)
+        .map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()) as usize)
+        .collect();
     let (rows, columns) = (shape[0], shape[1]);
     if magic != b"CORMMTX1" || body.len() != rows * columns * 8 + rows {
-        return Err(format!("{path}: {rows} x {columns} with {} bytes behind the header is not a matrix file", body.len()).into());
+        return Err(format!(
+            "{path}: {rows} x {columns} with {} bytes behind the header is not a matrix file",
+            body.len()
+        )
+        .into());
     }
     let (values, labels) = body.split_at(rows * columns * 8);
-    let values = values.chunks_exact(8).map(|word| f64::from_le_bytes(word.try_into().unwrap_or_default())).collect();
+    let values =
+        values.chunks_exact(8).map(|word| f64::from_le_bytes(word.try_into().unwrap_or_default())).collect();
     Ok((Matrix::from_values(rows, columns, values), labels.iter().map(|&label| u32::from(label)).collect()))
 }
 

@@ -95,9 +95,17 @@ pub(super) fn alerts(page: &mut Page, alerts: &[Alert], labelled: bool) {
             span(Tone::Strong, format!("  {}", ends(alert))),
         ]);
         page.prose(5, Tone::Faint, &when);
+        if alert.similar > 0 {
+            page.prose(5, Tone::Plain, &more(alert.similar));
+        }
         alert.reasons.iter().take(REASONS).for_each(|reason| page.hanging(["     - ".into()], &reason.text));
         page.line(verdicts(alert, labelled));
     }
+}
+
+fn more(similar: u64) -> String {
+    let alerts = if similar == 1 { "alert" } else { "alerts" };
+    format!("and {} more {alerts} of this source to the same host or service", count(similar))
 }
 
 /// `10.0.0.5:51022 -> 10.0.1.3:22 tcp`
@@ -208,6 +216,7 @@ mod tests {
             flow_id: "00".into(),
             first_packet: 7,
             last_packet: 9,
+            similar: 3,
             family: None,
             reasons: vec![Reason {
                 text: reason.into(),

@@ -346,16 +346,8 @@ static COLUMNS: &[Column] = &[
     count!("bwd_zero_windows", "packets", "as fwd_zero_windows, backward", |f| {
         u64::from(f.stats.backward().zero_windows)
     }),
-    // Path and transport
-    real!("fwd_ttl", "hops", "time to live or hop limit of the first forward packet; NaN without one", |f| {
-        f.stats.forward().ttl.map_or(f64::NAN, f64::from)
-    }),
-    real!(
-        "bwd_ttl",
-        "hops",
-        "time to live or hop limit of the first backward packet; NaN without one",
-        |f| { f.stats.backward().ttl.map_or(f64::NAN, f64::from) }
-    ),
+    // Transport. No time to live: it tells which network a capture was taken in, and models learn that instead of malice
+    // (the best known case is `sttl` of UNSW-NB15).
     count!("fragments", "packets", "packets that are IP fragments, both directions", |f| {
         u64::from(f.stats.counts.fragments)
     }),

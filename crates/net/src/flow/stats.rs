@@ -97,8 +97,6 @@ pub struct Side {
     pub first_window: Option<u16>,
     /// Smallest window of segments without SYN, FIN, RST, not scaled.
     pub min_window: Option<u16>,
-    /// Time to live of the first packet.
-    pub ttl: Option<u8>,
 }
 
 impl Stats {
@@ -264,13 +262,11 @@ impl Side {
         first_payload_bytes: 0,
         first_window: None,
         min_window: None,
-        ttl: None,
     };
 
     #[inline]
     fn add(&mut self, packet: &Packet) {
         if self.size.count() == 0 {
-            self.ttl = Some(packet.ttl);
             self.last_ns = packet.ts_ns;
         } else {
             let latest_ns = self.last_ns.max(packet.ts_ns);

@@ -217,9 +217,6 @@ fn row(ended: &Ended) -> Row {
     tcp(&mut row, packets, &fwd, &bwd);
     row.insert("closed_by_fin".into(), int(closed(&ended.open) == Some("fin")));
     row.insert("closed_by_rst".into(), int(closed(&ended.open) == Some("rst")));
-    for (name, side) in [("fwd_ttl", &fwd), ("bwd_ttl", &bwd)] {
-        row.insert(name.into(), Cell::Float(side.first().map_or(f64::NAN, |p| f64::from(p.ttl))));
-    }
     splt(&mut row, packets);
     row
 }
