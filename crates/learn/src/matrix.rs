@@ -21,7 +21,12 @@ impl Matrix {
     /// When `values` is not a whole number of rows.
     #[must_use]
     pub fn from_values(rows: usize, columns: usize, values: Vec<f64>) -> Self {
-        assert_eq!(rows * columns, values.len(), "{rows} rows of {columns} columns do not hold {} values", values.len());
+        assert_eq!(
+            rows * columns,
+            values.len(),
+            "{rows} rows of {columns} columns do not hold {} values",
+            values.len()
+        );
         Self { rows, columns, values }
     }
 

@@ -64,8 +64,14 @@ impl Params {
     ///
     /// # Errors
     /// [`LearnError::Parameter`] for a name that does not exist or a value that does not fit.
-    pub fn check(owner: &str, specs: &[ParamSpec], given: &BTreeMap<String, String>) -> Result<Self, LearnError> {
-        if let Some((name, value)) = given.iter().find(|(name, _)| specs.iter().all(|spec| spec.name != name.as_str())) {
+    pub fn check(
+        owner: &str,
+        specs: &[ParamSpec],
+        given: &BTreeMap<String, String>,
+    ) -> Result<Self, LearnError> {
+        if let Some((name, value)) =
+            given.iter().find(|(name, _)| specs.iter().all(|spec| spec.name != name.as_str()))
+        {
             let known: Vec<_> = specs.iter().map(|spec| spec.name).collect();
             return Err(refusal(owner, name, &format!("one of the parameters {}", known.join(", ")), value));
         }
@@ -163,7 +169,12 @@ mod tests {
     use super::*;
 
     const SPECS: &[ParamSpec] = &[
-        ParamSpec { name: "trees", kind: ParamKind::Int { min: 1, max: 10_000 }, default: "100", doc: "Trees." },
+        ParamSpec {
+            name: "trees",
+            kind: ParamKind::Int { min: 1, max: 10_000 },
+            default: "100",
+            doc: "Trees.",
+        },
         ParamSpec {
             name: "columns",
             kind: ParamKind::ChoiceOrFloat { words: &["sqrt", "all"], min: 0.0, max: 1.0 },

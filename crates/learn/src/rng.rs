@@ -16,5 +16,7 @@ pub fn stream(seed: u64, purpose: &str, index: u64) -> ChaCha8Rng {
 
 /// FNV-1a, 64 bits: a fixed function of the name, unlike the standard library's hashers.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -350,7 +350,12 @@ mod tests {
         let row = |row: u32| {
             let class = f64::from(y[row as usize]);
             let near = number(row) + 0.3 * class;
-            [near, f64::from(u32::from(row.is_multiple_of(11))), 1e6 * (number(row + 10_000) - 0.2 * class), 7.0]
+            [
+                near,
+                f64::from(u32::from(row.is_multiple_of(11))),
+                1e6 * (number(row + 10_000) - 0.2 * class),
+                7.0,
+            ]
         };
         (Matrix::from_values(600, 4, (0..600).flat_map(row).collect()), y)
     }

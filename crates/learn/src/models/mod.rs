@@ -9,7 +9,8 @@ use crate::LearnError;
 use crate::estimator::ModelSpec;
 
 /// Every model the program has.
-pub static MODELS: &[&ModelSpec] = &[&logistic::SPEC, &decision_tree::SPEC, &random_forest::SPEC, &isolation_forest::SPEC];
+pub static MODELS: &[&ModelSpec] =
+    &[&logistic::SPEC, &decision_tree::SPEC, &random_forest::SPEC, &isolation_forest::SPEC];
 
 /// The model of this name.
 ///

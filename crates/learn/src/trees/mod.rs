@@ -55,12 +55,17 @@ fn check_values(data: &Train<'_>, missing: bool) -> Result<(), LearnError> {
         return refuse(format!("trees need at least one row and one column, found {rows} × {columns}"));
     }
     if columns > COLUMNS_MAX || u32::try_from(rows).is_err() {
-        return refuse(format!("trees take up to {COLUMNS_MAX} columns and 2^32 rows, found {rows} × {columns}"));
+        return refuse(format!(
+            "trees take up to {COLUMNS_MAX} columns and 2^32 rows, found {rows} × {columns}"
+        ));
     }
     let bad = |value: &f64| value.is_infinite() || (value.is_nan() && !missing);
     if let Some(place) = data.x.values().iter().position(bad) {
         let (row, column) = (place / columns, place % columns);
-        return refuse(format!("row {row}, column {column} is {}: expected a finite number", data.x.values()[place]));
+        return refuse(format!(
+            "row {row}, column {column} is {}: expected a finite number",
+            data.x.values()[place]
+        ));
     }
     let Some(weights) = data.weights else { return Ok(()) };
     if weights.len() != rows {
