@@ -222,13 +222,13 @@ impl Columns {
         match builder {
             Builder::Text(builder) if cell.is_missing_text() => builder.append_null(),
             Builder::Text(builder) => {
-                builder.append_value(cell.text().ok_or_else(|| fault("text in UTF-8"))?)
+                builder.append_value(cell.text().ok_or_else(|| fault("text in UTF-8"))?);
             }
             Builder::Float(builder) if cell.is_missing() => builder.append_null(),
             Builder::Float(builder) => builder.append_value(cell.number().ok_or_else(|| fault("a number"))?),
             Builder::Signed(builder) if cell.is_missing() => builder.append_null(),
             Builder::Signed(builder) => {
-                builder.append_value(cell.number().ok_or_else(|| fault("a whole number"))?)
+                builder.append_value(cell.number().ok_or_else(|| fault("a whole number"))?);
             }
             Builder::Unsigned(builder) if cell.is_missing() => builder.append_null(),
             Builder::Unsigned(builder) => {

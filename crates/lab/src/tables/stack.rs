@@ -65,7 +65,7 @@ impl Stack {
     ) -> Result<(), LabError> {
         for mut table in self.tables {
             let name = table_name(&table.name);
-            while let Some(rows) = table.next() {
+            for rows in table.by_ref() {
                 sink(fit(&rows?, &self.schema, self.named.then_some(name.as_str()))?, &name)?;
             }
         }

@@ -114,7 +114,7 @@ fn progress_ends_at_the_size_of_the_captures() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
     let ctx = Ctx::new(1, 1).with_progress(Arc::new(move |_: &str, done: u64, total: u64| {
-        sink.lock().unwrap().push((done, total))
+        sink.lock().unwrap().push((done, total));
     }));
     extract::run(&spec(std::slice::from_ref(&capture), &folder.path().join("rows.csv")), &ctx).unwrap();
     let seen = seen.lock().unwrap();

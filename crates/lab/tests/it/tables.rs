@@ -15,7 +15,7 @@ fn train(inputs: &[PathBuf], output: &Path) -> Result<train::Report, cormorant_l
 
 /// Rows whose label follows `x`.
 fn rows(count: usize, header: &str, row: impl Fn(usize, &str) -> String) -> String {
-    let line = |n: usize| row(n, if n % 2 == 0 { "benign" } else { "malicious" }) + "\n";
+    let line = |n: usize| row(n, if n.is_multiple_of(2) { "benign" } else { "malicious" }) + "\n";
     format!("{header}\n{}", (0..count).map(line).collect::<String>())
 }
 
