@@ -27,6 +27,8 @@ def main():
     record = {"machine": measure.machine(), "versions": versions(args), "captures": []}
     for name in args.captures:
         record["captures"].append(measured(name, tools, args))
+    for one in record["captures"]:  # last, because what the runner holds when it forks counts as a tool's
+        one["made"] = {tool: made(scratch / output(one["capture"]["file"], tool)) for tool in tools}
     record["machine"]["load_after"] = round(measure.os.getloadavg()[0], 2)
     text = report(record)
     print(text)
@@ -59,13 +61,13 @@ def available_tools(args, scratch):
     if args.binary.exists():
         for threads in (1, 2):
             tools[f"cormorant, {threads} thread{'s'[: threads - 1]}"] = lambda pcap, t=threads: [
-                args.binary, "extract", pcap, "--features", "flow", "--threads", t, "-o", scratch / f"flow-{t}.parquet",
+                args.binary, "extract", pcap, "--features", "flow", "--threads", t, "-o", scratch / output(pcap.name, f"cormorant, {t}"),
             ]  # fmt: skip
     else:
         print(f"skipped: {args.binary.name} is not built (cargo build --release)")
     if (measure.CACHE / "venv/bin/python").exists():
         tools["nfstream, 1 meter"] = lambda pcap: [
-            measure.CACHE / "venv/bin/python", Path(__file__).with_name("nfstream_flows.py"), pcap, scratch / "nfstream.csv",
+            measure.CACHE / "venv/bin/python", Path(__file__).with_name("nfstream_flows.py"), pcap, scratch / output(pcap.name, "nfstream"),
         ]  # fmt: skip
     else:
         print("skipped: NFStream is not installed (benches/setup.sh installs it)")
@@ -96,7 +98,7 @@ def measured(name, tools, args):
                 done = measure.run(command(pcap))
                 print(f"{name} {number + 1} {tool}: {done['cpu_s']:.2f} CPU s, {done['rss_mb']:.0f} MB", file=sys.stderr)
                 runs[tool].append(done)
-    return {"capture": capture, "runs": runs, "made": {tool: made(tool) for tool in tools}}
+    return {"capture": capture, "runs": runs}
 
 
 def warm(path):
@@ -106,22 +108,25 @@ def warm(path):
             pass
 
 
-def made(tool):
-    """Rows and columns that a tool wrote, when they can be read."""
-    out = measure.CACHE / "out"
-    try:
-        if tool.startswith("cormorant"):
-            import pyarrow.parquet as pq
+def output(capture, tool):
+    """The name of the file that a tool writes."""
+    stem = capture.removesuffix(".pcap")
+    return f"{stem}-nfstream.csv" if tool.startswith("nfstream") else f"{stem}-{''.join(filter(str.isdigit, tool))}.parquet"
 
-            meta = pq.ParquetFile(out / f"flow-{tool.split()[1]}.parquet").metadata
-            return {"rows": meta.num_rows, "columns": meta.num_columns}
-        if tool.startswith("nfstream"):
-            with open(out / "nfstream.csv", newline="") as f:
-                columns = len(f.readline().split(","))
-                return {"rows": sum(1 for _ in f), "columns": columns}
+
+def made(path):
+    """Rows and columns that a tool wrote and the packets they account for, when they can be read."""
+    try:
+        import pandas as pd
     except ImportError:
-        pass
-    return None
+        return None
+    if not path.exists():
+        return None
+    if path.suffix == ".csv":
+        table, packets = pd.read_csv(path), "bidirectional_packets"
+    else:
+        table, packets = pd.read_parquet(path), "packets"
+    return {"rows": len(table), "columns": len(table.columns), "packets": int(table[packets].sum())}
 
 
 # ---- the report ------------------------------------------------------------------------------
@@ -150,10 +155,10 @@ def capture_table(one):
             f"{capture['packets'] / median / 1e6:.2f}", f"{capture['bytes'] / median / 1e6:.0f}",
             f"{median / base['median']:.1f}" if base else "-",
             f"{median / nfstream['median']:.3f}" if nfstream else "-",
-            f"{made['rows']} x {made['columns']}" if made else "-",
+            f"{made['rows']} x {made['columns']}" if made else "-", made["packets"] if made else "-",
         ])  # fmt: skip
     head = ["tool", "runs", "CPU s", "min-max", "wall s", "peak MB", "Mpkt/CPU-s", "MB/CPU-s",
-            "x capinfos", "x NFStream", "rows x columns"]  # fmt: skip
+            "x capinfos", "x NFStream", "rows x columns", "packets in rows"]  # fmt: skip
     title = f"{capture['file']}: {capture['packets']} packets, {capture['bytes']} bytes, mean {capture['mean_captured_bytes']} B"
     return title + "\n" + measure.table(head, rows)
 

@@ -43,7 +43,7 @@ def main():
             record["rows"] += rounds(model, split, threads, args.runs, args)
         for seed in range(1, args.type_splits + 1):
             split = nslkdd.type_split(x, names, seed, novelty)
-            record["types"] += rounds(model, split, max(args.threads), 1, args)
+            record["types"] += rounds(model, split, max(args.threads), args.type_seeds, args)
         if model == "logistic":
             record["logistic"] = optimum(nslkdd.row_split(x, names, args.split_seed, False), args)
     record["machine"]["load_after"] = round(os.getloadavg()[0], 2)
@@ -57,6 +57,7 @@ def arguments():
     p.add_argument("--threads", type=lambda s: [int(x) for x in s.split(",")], default=[1, 2])
     p.add_argument("--runs", type=int, default=5, help="rounds of the 80/20 protocol")
     p.add_argument("--type-splits", type=int, default=3, help="draws of attack types to hold out")
+    p.add_argument("--type-seeds", type=int, default=3, help="models fitted on each draw")
     p.add_argument("--split-seed", type=int, default=1)
     p.add_argument("--tag", default="models", help="results/<date>-TAG.{json,txt}")
     p.add_argument("--no-results", action="store_true")
@@ -204,10 +205,10 @@ def publish(record, args):
 
 def report(record):
     parts = ["models beside scikit-learn on NSL-KDD", measure.described(record["machine"]), ", ".join(record["versions"])]
-    parts += ["", "rows: 80/20 by row; medians, range of the fit", rows_table(record["rows"])]
+    parts += ["", "rows: 80/20 by row; medians of runs with different seeds, range of the fit", rows_table(record["rows"])]
     parts += ["", *ratios(record["rows"])]
     if record["types"]:
-        parts += ["", "types: whole attack types held out; recalls at 1 % false alarms", types_table(record["types"])]
+        parts += ["", "types: whole attack types held out; medians, range of the AUC; recalls at 1 % false alarms", types_table(record["types"])]
     if record["logistic"]:
         parts += ["", "logistic: the minimum reached at C = 1", optimum_table(record["logistic"])]
     return "\n".join(parts)
@@ -261,13 +262,13 @@ def ratios(records):
 def types_table(records):
     rows = []
     for (model, split, side), runs in grouped(records, "model", "split", "side").items():
-        one = runs[0]
-        half = "-" if one["recall_half"] is None else f"{one['recall_half']:.3f}"
+        auc = measure.spread([r["auc"] for r in runs])
+        half = "-" if runs[0]["recall_half"] is None else f"{median(runs, 'recall_half'):.3f}"
         rows.append([
-            f"{model} {side}", split.split("-")[1], f"{one['auc']:.4f}", f"{one['ap']:.4f}", half,
-            f"{one['recall_fpr1']:.3f}", f"{one['recall_fpr1_macro']:.3f}",
+            f"{model} {side}", split.split("-")[1], len(runs), f"{auc['median']:.4f}", f"{auc['min']:.4f}-{auc['max']:.4f}",
+            f"{median(runs, 'ap'):.4f}", half, f"{median(runs, 'recall_fpr1'):.3f}", f"{median(runs, 'recall_fpr1_macro'):.3f}",
         ])  # fmt: skip
-    head = ["model", "draw", "AUC", "AP", "recall at 0.5", "recall@1%", "mean over types"]
+    head = ["model", "draw", "runs", "AUC", "min-max", "AP", "recall at 0.5", "recall@1%", "mean over types"]
     held = {r["split"].split("-")[1]: r["held_out"] for r in records}
     return "\n".join([measure.table(head, rows), *(f"draw {d}: {', '.join(t)}" for d, t in held.items())])
 
