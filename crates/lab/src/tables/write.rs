@@ -87,31 +87,47 @@ impl TableWriter {
     }
 }
 
-/// Settings chosen by measurement (`docs/decisions/`): see [`ROW_GROUP_ROWS`] and [`ZSTD_LEVEL`].
+/// Settings chosen by measurement on 99,896 flows of 115 columns: CPU time of the writer alone, size of the file,
+/// peak memory of the process.
+///
+/// | floats | whole numbers | zstd | rows per page | CPU | size | memory |
+/// |---|---|---|---|---|---|---|
+/// | dictionary | delta | 1 | 8,192 | 0.30 s | 14.9 MB | 64 MB |
+/// | dictionary | delta | 1 | 20,000 | 0.31 s | 14.9 MB | 75 MB |
+/// | dictionary | plain | 1 | 8,192 | 0.32 s | 14.5 MB | 73 MB |
+/// | dictionary | dictionary | 1 | 20,000 | 0.34 s | 15.3 MB | - |
+/// | plain | delta | 1 | 8,192 | 0.27 s | 19.2 MB | 54 MB |
+/// | byte stream split | plain | 1 | 20,000 | 0.32 s | 22.2 MB | - |
+/// | dictionary | delta | 3 | 20,000 | 0.36 s | 14.7 MB | - |
+///
+/// Row groups of a quarter the size cost a sixth more space and time.
 fn properties(schema: &SchemaRef) -> WriterProperties {
     let metadata = schema.metadata().iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     let mut metadata: Vec<KeyValue> = metadata.collect();
     metadata.sort_by(|a, b| a.key.cmp(&b.key));
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("cormorant ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(metadata));
     for field in schema.fields() {
         let column = ColumnPath::from(field.name().as_str());
-        if field.data_type() == &DataType::Float64 {
+        if matches!(field.data_type(), DataType::Int64 | DataType::UInt64) {
             properties = properties
                 .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT);
+                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
         }
     }
     properties.build()
 }
 
 const ROW_GROUP_ROWS: usize = 128 << 10;
+const PAGE_ROWS: usize = 8192;
+const DICTIONARY_BYTES: usize = 128 << 10;
 const ZSTD_LEVEL: i32 = 1;
 
 fn refused(output: &Output, error: io::Error) -> LabError {
