@@ -5,7 +5,7 @@
 use std::io::Cursor;
 
 use cormorant_net::capture::Capture;
-use cormorant_net::features::{RowColumn, Rows};
+use cormorant_net::features::{FEATURE_SETS, RowColumn, Rows};
 use cormorant_net::meter::{MeterReport, MeterSpec, meter};
 use libfuzzer_sys::fuzz_target;
 
@@ -31,7 +31,7 @@ fn len(column: &RowColumn) -> usize {
 
 fn run(data: &[u8], threads: usize) -> Option<(MeterReport, Vec<Rows>)> {
     let mut capture = Capture::from_reader("fuzz", Box::new(Cursor::new(data.to_vec()))).ok()?;
-    let sets = vec!["flow".to_owned(), "splt".to_owned()];
+    let sets = FEATURE_SETS.iter().map(|set| set.name.to_owned()).collect();
     let spec = MeterSpec { sets, threads, batch_rows: 64, ..MeterSpec::default() };
     let mut batches = Vec::new();
     let keep = &mut |rows| {
