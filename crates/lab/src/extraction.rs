@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 pub use crate::labels::LabelCounts;
 use crate::labels::{self, Labels, Verdict};
 use crate::sources::{Source, Sources};
-use crate::tables::read::BATCH_ROWS;
 use crate::tables::{Provenance, batch, names};
 use crate::{Ctx, LabError};
 
@@ -163,7 +162,7 @@ impl Recipe {
             seed: ctx.seed,
             ..FlowConfig::default()
         };
-        Ok(MeterSpec { sets: self.sets.clone(), flow, threads: ctx.threads, batch_rows: BATCH_ROWS })
+        Ok(MeterSpec { sets: self.sets.clone(), flow, threads: ctx.threads, batch_rows: METER_ROWS })
     }
 }
 
@@ -174,6 +173,8 @@ const MAX_SIDE_BY_SIDE: usize = 6;
 
 /// Batches of a capture that wait for those before it.
 const WAITING_BATCHES: usize = 2;
+/// Rows per batch of a capture: a few batches are on their way at once, of a hundred columns or more.
+const METER_ROWS: usize = 1024;
 
 fn nanoseconds(what: &'static str, seconds: f64) -> Result<i64, LabError> {
     if seconds > 0.0 && seconds <= 1e9 {
