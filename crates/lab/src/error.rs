@@ -33,13 +33,15 @@ pub enum LabError {
         /// What to do next.
         advice: &'static str,
     },
-    /// The operating system refused to write an output. The file of that name is as it was before.
-    #[error("cannot write {path}: {source}; {path} was left as it was; {advice}")]
+    /// The operating system refused to write an output. A file of that name is as it was before.
+    #[error("cannot write {path}: {source}; {kept}; {advice}")]
     Write {
         /// The output.
         path: String,
         /// What the operating system said.
         source: io::Error,
+        /// What is there now.
+        kept: &'static str,
         /// What to do next.
         advice: &'static str,
     },

@@ -216,7 +216,12 @@ pub(crate) fn write_error(path: &Path, source: io::Error) -> LabError {
         io::ErrorKind::IsADirectory => "name a file, not a directory",
         _ => "check the disk and try again",
     };
-    LabError::Write { path: path.display().to_string(), source, advice }
+    let kept = if path == Path::new(STDOUT) {
+        "what was written before stands"
+    } else {
+        "no file was made, and one of that name is as it was"
+    };
+    LabError::Write { path: path.display().to_string(), source, kept, advice }
 }
 
 fn create_beside(target: &Path) -> io::Result<(PathBuf, File)> {
@@ -237,6 +242,9 @@ fn sync_directory(target: &Path) -> io::Result<()> {
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()
 }
+
+/// What messages call standard output.
+pub(crate) const STDOUT: &str = "standard output";
 
 const BUFFER_BYTES: usize = 256 << 10;
 

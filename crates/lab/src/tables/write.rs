@@ -17,7 +17,7 @@ use parquet::schema::types::ColumnPath;
 use super::csv::CsvWriter;
 use super::ndjson::NdjsonWriter;
 use crate::LabError;
-use crate::output::{Format, Output, Sink, write_error};
+use crate::output::{Format, Output, STDOUT, Sink, write_error};
 
 /// A table being written. Dropped before [`TableWriter::finish`], it leaves nothing behind.
 pub(crate) struct TableWriter {
@@ -131,7 +131,7 @@ const DICTIONARY_BYTES: usize = 128 << 10;
 const ZSTD_LEVEL: i32 = 1;
 
 fn refused(output: &Output, error: io::Error) -> LabError {
-    write_error(output.path().unwrap_or(Path::new("standard output")), error)
+    write_error(output.path().unwrap_or(Path::new(STDOUT)), error)
 }
 
 /// Digs out what the operating system said.
