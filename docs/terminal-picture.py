@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns what a command prints on a terminal into an SVG picture, so that the README's picture is the program's own output.
 
-Usage: script -qec "stty cols 80; COMMAND" /dev/null | docs/terminal-picture.py [--rows FROM-TO] [--title TEXT] > docs/NAME.svg
+Usage: script -qec "stty cols 80; COMMAND" /dev/null | docs/terminal-picture.py [--rows FROM-TO,..] [--title TEXT] > docs/NAME.svg
 """
 import argparse
 import html
@@ -18,19 +18,23 @@ ESCAPE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", help="keep these lines only, e.g. 3-40 (1 = first)")
+    parser.add_argument("--rows", help="keep these lines only, e.g. 3-40,52 (1 = first)")
     parser.add_argument("--title", default="cormorant")
     args = parser.parse_args()
     lines = [settle(line) for line in sys.stdin.read().replace("\r\n", "\n").rstrip("\n").split("\n")]
     if args.rows:
-        first, last = map(int, args.rows.split("-"))
-        lines = lines[first - 1 : last]
+        lines = [line for part in args.rows.split(",") for line in chosen(lines, part)]
     print(picture(lines, args.title))
 
 
+def chosen(lines, part):
+    first, _, last = part.partition("-")
+    return lines[int(first) - 1 : int(last or first)]
+
+
 def settle(line):
-    """What a line shows in the end: after a carriage return the later text has overwritten the earlier."""
-    return line.rstrip("\r").split("\r")[-1]
+    """What a line shows in the end: a carriage return or an erased line begins it anew."""
+    return re.split(r"\r|\x1b\[2K", line.rstrip("\r"))[-1]
 
 
 def picture(lines, title):
@@ -41,19 +45,18 @@ def picture(lines, title):
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}">\n'
         f'<rect width="100%" height="100%" rx="8" fill="{BACKGROUND}"/>\n'
         f'<text x="{width / 2:.0f}" y="22" text-anchor="middle" fill="#7f8898" font-family="sans-serif" font-size="13">{html.escape(title)}</text>\n'
-        f'<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace" font-size="14" fill="{FOREGROUND}" xml:space="preserve">\n'
+        f'<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace" font-size="14" fill="{FOREGROUND}">\n'
         f"{rows}\n</g>\n</svg>"
     )
 
 
 def text_row(line, y):
-    """One line; each run is placed on the grid so that every font keeps the columns."""
+    """One line; each word is placed on the grid, so that every font keeps the columns."""
     spans, column = [], 0
     for style, text in runs(line):
-        if text.strip():
-            spans.append(
-                f'<tspan x="{MARGIN + column * CELL_WIDTH:.1f}" textLength="{len(text) * CELL_WIDTH:.1f}" lengthAdjust="spacingAndGlyphs"{style}>{html.escape(text)}</tspan>'
-            )
+        for word in re.finditer(r"\S+", text):
+            x, width = MARGIN + (column + word.start()) * CELL_WIDTH, len(word.group()) * CELL_WIDTH
+            spans.append(f'<tspan x="{x:.1f}" textLength="{width:.1f}"{style}>{html.escape(word.group())}</tspan>')
         column += len(text)
     return f'<text y="{y}">{"".join(spans)}</text>'
 
@@ -67,7 +70,9 @@ def runs(line):
         place = match.end()
         if match.group(2) != "m":
             continue
-        for code in [int(part or 0) for part in match.group(1).split(";")]:
+        # Colours 0 to 7 of the large palette are those of the small one.
+        codes = re.sub(r"38;5;([0-7])(?!\d)", r"3\1", match.group(1))
+        for code in [int(part or 0) for part in codes.split(";")]:
             if code == 0:
                 colour, bold, dim = None, False, False
             elif code == 1:

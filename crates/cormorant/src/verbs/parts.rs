@@ -100,7 +100,7 @@ fn named(families: &BTreeMap<String, u64>) -> String {
 
 /// Marks a family the model never learnt from.
 pub(super) fn unseen(seen: bool) -> Span {
-    if seen { "".into() } else { span(Tone::Warn, "never seen in training") }
+    if seen { "".into() } else { span(Tone::Warn, "never shown") }
 }
 
 /// Detection of each family, from a metrics document.

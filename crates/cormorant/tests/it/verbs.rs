@@ -15,7 +15,7 @@ fn hunting_finds_alerts_and_says_so_in_its_exit_code() {
         "caught",
         "missed",
         "false alarms",
-        "never seen in training",
+        "never shown",
         "truth:",
     ] {
         assert!(outcome.stdout.contains(expected), "no `{expected}` in\n{}", outcome.stdout);
@@ -43,7 +43,7 @@ fn the_demo_needs_no_file_and_leaves_a_model_to_hunt_with() {
         "flows/s",
         "rows/s",
         "Detection by family",
-        "never seen in training",
+        "never shown",
         "false alarms",
         "second opinion",
         "The 10 strongest alerts",
