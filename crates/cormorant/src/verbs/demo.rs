@@ -184,7 +184,11 @@ fn found(page: &mut Page, report: &Report) {
         &format!("The second opinion raised {} false alarms.", count(report.second_opinion_false_alarms)),
     );
     parts::metrics(page, &report.metrics);
-    page.prose(0, Tone::Faint, "The settings were chosen with this traffic in view: a showcase, not an estimate.");
+    page.prose(
+        0,
+        Tone::Faint,
+        "The settings were chosen with this traffic in view: a showcase, not an estimate.",
+    );
     parts::notes(page, &report.notes);
     hunt::alerts(page, &report.alerts, true);
 }
