@@ -250,6 +250,7 @@ The strongest alert
 
   1  0.988  [2001:db8::1]:40000 -> [2001:db8::2]:22 tcp
      2023-11-14 22:13:20 UTC for 1.5 s, packets 7 to 9
+     and 3 more alerts of this source to the same host or service
      - backward payload 120 B is lower than 98 % of benign flows, and this
        sentence goes on so that it must wrap
      1:abc  truth: benign poller, a false alarm
