@@ -55,7 +55,7 @@ def arguments():
     p.add_argument("models", nargs="*", default=NAMES, metavar="MODEL", help=f"of {', '.join(NAMES)} (default: all)")
     p.add_argument("--binary", type=Path, default=measure.ROOT / "target/release/examples/bench_models")
     p.add_argument("--threads", type=lambda s: [int(x) for x in s.split(",")], default=[1, 2])
-    p.add_argument("--runs", type=int, default=5, help="rounds of the 80/20 protocol")
+    p.add_argument("--runs", type=int, default=4, help="rounds of the 80/20 protocol")
     p.add_argument("--type-splits", type=int, default=3, help="draws of attack types to hold out")
     p.add_argument("--type-seeds", type=int, default=3, help="models fitted on each draw")
     p.add_argument("--split-seed", type=int, default=1)
