@@ -23,14 +23,13 @@ CACHE = Path(
 
 
 def run(argv, env=None):
-    """Runs a command to its end: {wall_s, cpu_s, rss_mb, stdout}. A failure raises with its stderr."""
+    """Runs a command to its end: {wall_s, cpu_s, rss_mb, load}. A failure raises with its stderr."""
     began = time.monotonic()
     child = subprocess.Popen(
         [str(a) for a in argv], env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(CACHE / "stderr.txt", "wb"),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(CACHE / "stderr.txt", "wb"),
     )  # fmt: skip
     tree = TreeMemory(child.pid)
-    stdout = child.stdout.read().decode(errors="replace")
     _, status, usage = os.wait4(child.pid, 0)
     wall_s = time.monotonic() - began
     tree.stop()
@@ -43,7 +42,6 @@ def run(argv, env=None):
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 4),
         "rss_mb": round(max(usage.ru_maxrss, tree.peak_kb) / 1024, 1),
         "load": round(os.getloadavg()[0], 2),
-        "stdout": stdout,
     }
 
 
