@@ -145,8 +145,12 @@ fn outcome(command: &mut Command, input: &[u8]) -> Outcome {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-    let _ = child.stdin.take().expect("a pipe").write_all(input);
-    let output = child.wait_with_output().expect("the program's output");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // Beside reading: the program writes rows before it has read everything.
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(input));
+        child.wait_with_output().expect("the program's output")
+    });
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     Outcome {
         code: output.status.code().unwrap_or(-1),
