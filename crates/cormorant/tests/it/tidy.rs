@@ -6,8 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which of our crates each crate may depend on. An edge that is not here does not exist.
-const MAY_DEPEND_ON: &[(&str, &[&str])] =
-    &[("net", &[]), ("learn", &[]), ("lab", &["net", "learn"]), ("cormorant", &["lab"])];
+const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
+    ("afpacket", &[]),
+    ("net", &["afpacket"]),
+    ("learn", &[]),
+    ("lab", &["net", "learn"]),
+    ("cormorant", &["lab"]),
+];
 
 /// Only these may name a library of this kind: async runtimes, HTTP, terminals and argument parsers live at the edge.
 const ONLY_AT_THE_EDGE: &[&str] = &["tokio", "axum", "hyper", "clap", "indicatif", "comfy-table", "anyhow"];
