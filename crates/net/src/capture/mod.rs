@@ -58,7 +58,20 @@ pub struct Interface {
     pub name: String,
     /// Resolution of the file's time stamps.
     pub ticks_per_s: f64,
+    /// What it received and lost, as far as is known by now: a file says so after the packets.
+    pub counts: InterfaceCounts,
     clock: Clock,
+}
+
+/// Packets as an interface and the capture on it counted them, each from the capture's start; `None` = not stated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceCounts {
+    /// Received from the link.
+    pub received: Option<u64>,
+    /// Lost by the interface before the capture saw them.
+    pub dropped_by_interface: Option<u64>,
+    /// Lost by the capture for want of buffer space.
+    pub dropped_by_capture: Option<u64>,
 }
 
 /// A capture being read, from first frame to last.

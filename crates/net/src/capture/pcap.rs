@@ -4,7 +4,7 @@
 
 use super::chunks::Chunks;
 use super::pcapng::Clock;
-use super::{Interface, LARGEST_FRAME_BYTES, LinkType, Record, Stop, largest_record};
+use super::{Interface, InterfaceCounts, LARGEST_FRAME_BYTES, LinkType, Record, Stop, largest_record};
 
 const FILE_HEADER_BYTES: usize = 24;
 
@@ -68,6 +68,7 @@ impl Pcap {
             snaplen_bytes,
             name: String::new(),
             ticks_per_s: clock.ticks_per_s(),
+            counts: InterfaceCounts::default(),
             clock,
         });
         Ok(Self { variant, link, largest: largest_record(link) })

@@ -2,7 +2,7 @@
 //! sets the byte order and begins a new list of interfaces; packet blocks refer to them.
 
 use super::chunks::Chunks;
-use super::{Interface, LARGEST_FRAME_BYTES, LinkType, Record, Stop, largest_record};
+use super::{Interface, InterfaceCounts, LARGEST_FRAME_BYTES, LinkType, Record, Stop, largest_record};
 
 /// Type of a section header block, the same bytes in both orders.
 pub(super) const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
@@ -10,6 +10,7 @@ const SECTION_TYPE: u32 = u32::from_be_bytes(SECTION);
 const INTERFACE: u32 = 1;
 const OLD_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
+const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 
 /// Type, length and length again.
@@ -75,6 +76,10 @@ impl Pcapng {
                     self.add_interface(chunks, &block, interfaces)?;
                     None
                 }
+                STATISTICS => {
+                    self.count_interface(chunks, &block, interfaces)?;
+                    None
+                }
                 _ => None,
             };
             self.close_block(chunks, &block)?;
@@ -93,6 +98,10 @@ impl Pcapng {
     #[inline]
     fn u32(&self, bytes: [u8; 4]) -> u32 {
         if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    }
+
+    fn u64(&self, bytes: [u8; 8]) -> u64 {
+        if self.big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) }
     }
 
     /// The number at a place of a block's fixed fields.
@@ -225,7 +234,6 @@ impl Pcapng {
             return Err(Stop::bad(block.offset, expected, "one more"));
         }
         let (mut name, mut clock) = (String::new(), Clock::MICROSECONDS);
-        let big_endian = self.big_endian;
         self.options(chunks, block, 16, |code, value| match (code, value) {
             (NAME, text) => {
                 name = String::from_utf8_lossy(text.get(..NAME_BYTES).unwrap_or(text)).into_owned();
@@ -233,8 +241,7 @@ impl Pcapng {
             (RESOLUTION, [resolution, ..]) => clock.tick = Tick::of_resolution(*resolution),
             (OFFSET, value) => {
                 if let Some(bytes) = value.first_chunk() {
-                    clock.offset_s =
-                        if big_endian { i64::from_be_bytes(*bytes) } else { i64::from_le_bytes(*bytes) };
+                    clock.offset_s = self.u64(*bytes) as i64;
                 }
             }
             _ => {}
@@ -244,9 +251,41 @@ impl Pcapng {
             snaplen_bytes: self.u32([s3, s2, s1, s0]),
             name,
             ticks_per_s: clock.ticks_per_s(),
+            counts: InterfaceCounts::default(),
             clock,
         });
         Ok(())
+    }
+
+    /// Type, length, interface, time (high, low), options, length. Counters run from the start of the capture, so
+    /// the last block of an interface tells; one of an interface that nobody described is passed over, as Wireshark does.
+    #[cold]
+    fn count_interface(
+        &self,
+        chunks: &Chunks,
+        block: &Block,
+        interfaces: &mut [Interface],
+    ) -> Result<(), Box<Stop>> {
+        const RECEIVED: u16 = 4;
+        const DROPPED_BY_INTERFACE: u16 = 5;
+        const DROPPED_BY_CAPTURE: u16 = 7;
+        let Some(header) = body::<20>(chunks, block) else {
+            let found = format!("{} bytes", block.length);
+            return Err(Stop::bad(block.offset, "interface statistics of 24 bytes", found));
+        };
+        let index = self.first_interface.saturating_add(self.field(header, 8) as usize);
+        let Some(interface) = interfaces.get_mut(index) else { return Ok(()) };
+        self.options(chunks, block, 20, |code, value| {
+            let count = match code {
+                RECEIVED => &mut interface.counts.received,
+                DROPPED_BY_INTERFACE => &mut interface.counts.dropped_by_interface,
+                DROPPED_BY_CAPTURE => &mut interface.counts.dropped_by_capture,
+                _ => return,
+            };
+            if let Some(bytes) = value.first_chunk() {
+                *count = Some(self.u64(*bytes));
+            }
+        })
     }
 
     /// Calls `each` with code and value of the options from `start` of the block; those beyond

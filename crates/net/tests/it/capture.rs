@@ -3,9 +3,9 @@
 use std::io::{Cursor, Read, Write};
 
 use cormorant_net::NetError;
-use cormorant_net::capture::{Capture, LARGEST_FRAME_BYTES, LinkType};
+use cormorant_net::capture::{Capture, InterfaceCounts, LARGEST_FRAME_BYTES, LinkType};
 
-use crate::written::{self, Order, Pcap, Written, block, frames, interface, packet, section};
+use crate::written::{self, Order, Pcap, Written, block, frames, interface, packet, section, statistics};
 
 /// What a reader yields: each frame with its record's offset, then the fault.
 fn read_from(reader: impl Read + Send + 'static) -> (Vec<(Written, u64)>, Option<NetError>) {
@@ -287,6 +287,34 @@ fn pcapng_sections_in_two_byte_orders_with_several_interfaces() {
     assert_eq!((interfaces.len(), interfaces[0].name.as_str()), (4, "eth0"));
     let resolutions: Vec<f64> = interfaces.iter().map(|interface| interface.ticks_per_s).collect();
     assert_eq!(resolutions, [1e6, 1e9, 1024.0, 1e12]);
+}
+
+#[test]
+fn the_last_statistics_of_each_interface_tell_what_it_lost() {
+    let (little, big) = (Order::Little, Order::Big);
+    let file = [
+        section(little),
+        interface(little, 1, 0, &[]),
+        interface(little, 1, 0, &[]),
+        statistics(little, 0, &[(4, 10), (5, 1), (7, 2)]),
+        statistics(little, 0, &[(2, 7), (4, 1 << 40), (6, 9), (7, 3)]),
+        statistics(little, 2, &[(4, 77)]),
+        section(big),
+        interface(big, 1, 0, &[]),
+        statistics(big, 0, &[(5, 4)]),
+    ]
+    .concat();
+    let mut capture = Capture::from_reader("test", Box::new(Cursor::new(file))).expect("a capture");
+    assert!(capture.next_frame().expect("sound").is_none());
+    let counts: Vec<_> = capture.interfaces().iter().map(|interface| interface.counts).collect();
+    let stated = |received, dropped_by_interface, dropped_by_capture| InterfaceCounts {
+        received,
+        dropped_by_interface,
+        dropped_by_capture,
+    };
+    let expected =
+        [stated(Some(1 << 40), Some(1), Some(3)), stated(None, None, None), stated(None, Some(4), None)];
+    assert_eq!(counts, expected);
 }
 
 #[test]

@@ -119,17 +119,31 @@ pub(crate) fn section(order: Order) -> Vec<u8> {
 
 /// An interface description with options, each a code and a value.
 pub(crate) fn interface(order: Order, link: u16, snaplen: u32, options: &[(u16, &[u8])]) -> Vec<u8> {
-    let mut body = [&order.u16(link)[..], &[0, 0], &order.u32(snaplen)].concat();
+    let fields = [&order.u16(link)[..], &[0, 0], &order.u32(snaplen)].concat();
+    block(order, 1, &[fields, listed(order, options)].concat())
+}
+
+/// Statistics of an interface, each an option's code and a count.
+pub(crate) fn statistics(order: Order, interface: u32, counts: &[(u16, u64)]) -> Vec<u8> {
+    let values: Vec<(u16, [u8; 8])> = counts.iter().map(|(code, count)| (*code, order.u64(*count))).collect();
+    let options: Vec<(u16, &[u8])> = values.iter().map(|(code, value)| (*code, &value[..])).collect();
+    let fields = [&order.u32(interface)[..], &[0; 8]].concat();
+    block(order, 5, &[fields, listed(order, &options)].concat())
+}
+
+/// Options as they stand at the end of a block, with their end mark if there are any.
+fn listed(order: Order, options: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut list = Vec::new();
     for (code, value) in options {
-        body.extend(order.u16(*code));
-        body.extend(order.u16(value.len() as u16));
-        body.extend(*value);
-        body.resize(body.len().next_multiple_of(4), 0);
+        list.extend(order.u16(*code));
+        list.extend(order.u16(value.len() as u16));
+        list.extend(*value);
+        list.resize(list.len().next_multiple_of(4), 0);
     }
     if !options.is_empty() {
-        body.extend([0; 4]);
+        list.extend([0; 4]);
     }
-    block(order, 1, &body)
+    list
 }
 
 /// An enhanced packet block whose time stamp is `ticks`.
