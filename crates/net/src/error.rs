@@ -46,6 +46,18 @@ pub enum NetError {
         /// What to do next.
         advice: &'static str,
     },
+    /// An interface could not be opened, or failed while frames were taken from it.
+    #[error("cannot capture from {name}: {what}; {packets} packets before it were kept; {advice}")]
+    Live {
+        /// Interface name.
+        name: String,
+        /// What failed and what the operating system said.
+        what: String,
+        /// Packets yielded before the fault.
+        packets: u64,
+        /// What to do next.
+        advice: &'static str,
+    },
     /// The caller's progress callback asked to stop.
     #[error("reading {name} was cancelled after {packets} packets")]
     Cancelled {

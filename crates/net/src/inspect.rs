@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use crate::NetError;
-use crate::capture::{Capture, Frame, Interface, LinkType};
+use crate::capture::{Capture, Frame, Interface, LinkType, Next};
 use crate::packet::{self, Fault, Fragment, Protocol};
 
 /// Hosts told apart; later ones are only counted as packets.
@@ -95,12 +95,16 @@ pub struct Talker {
 pub fn inspect(capture: &mut Capture, watch: &mut dyn FnMut(u64) -> bool) -> Result<Inspection, NetError> {
     let mut counts = Counts::default();
     let fault = loop {
-        match capture.next_frame() {
-            Ok(Some(frame)) => counts.add(&frame),
-            Ok(None) => break None,
+        let look = match capture.next() {
+            Ok(Next::Frame(frame)) => {
+                counts.add(&frame);
+                counts.packets.is_multiple_of(WATCH_EVERY)
+            }
+            Ok(Next::Quiet) => true,
+            Ok(Next::End) => break None,
             Err(fault) => break Some(fault),
-        }
-        if counts.packets % WATCH_EVERY == 0 && !watch(capture.consumed_bytes()) {
+        };
+        if look && !watch(capture.consumed_bytes()) {
             return Err(NetError::Cancelled { name: capture.name().to_owned(), packets: counts.packets });
         }
     };

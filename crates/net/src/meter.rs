@@ -15,7 +15,7 @@ use crate::NetError;
 use crate::capture::Capture;
 use crate::features::{self, FeatureSet, Needs, RowSchema, Rows};
 use crate::flow::{ExpiryReason, Flow, FlowConfig, FlowTable, TableCounts};
-use intake::Intake;
+use intake::{Intake, Taken};
 use recent::{Brief, Recent};
 
 /// Everything that determines the rows of a capture, but for `threads`, which does not.
@@ -138,8 +138,10 @@ fn in_place(
 ) -> Result<TableCounts, NetError> {
     while !intake.is_done() {
         for _ in 0..TICK_PACKETS {
-            if let Some(arrival) = intake.next_arrival() {
-                table.add(&arrival);
+            match intake.take() {
+                Taken::Arrival(arrival) => table.add(&arrival),
+                Taken::WithoutFlow => {}
+                Taken::Pause => break,
             }
         }
         if let Some(now_ns) = intake.now_ns() {

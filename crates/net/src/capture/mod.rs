@@ -6,6 +6,7 @@
 
 mod chunks;
 mod link;
+mod live;
 mod pcap;
 mod pcapng;
 mod source;
@@ -17,11 +18,13 @@ use std::path::Path;
 
 use crate::NetError;
 use chunks::Chunks;
+use live::Live;
 use pcap::Pcap;
 use pcapng::{Clock, Pcapng};
 use source::Source;
 
 pub use link::LinkType;
+pub use live::LiveOptions;
 
 /// Bytes kept of one frame, the limit of libpcap and Wireshark: a longer record means damage, except on the few
 /// link types that carry bigger ones (USB, D-Bus), whose frames are cut to this length.
@@ -74,15 +77,35 @@ pub struct InterfaceCounts {
     pub dropped_by_capture: Option<u64>,
 }
 
+/// What [`Capture::next`] found.
+#[derive(Clone, Copy, Debug)]
+pub enum Next<'a> {
+    /// The next frame.
+    Frame(Frame<'a>),
+    /// A live interface has nothing now, but may have later: the moment to hand out what is finished and to look
+    /// whether to go on. Never comes from a file.
+    Quiet,
+    /// The end.
+    End,
+}
+
 /// A capture being read, from first frame to last.
 pub struct Capture {
     name: String,
-    chunks: Chunks,
-    format: Format,
+    origin: Origin,
     interfaces: Vec<Interface>,
     size_bytes: Option<u64>,
     packets: u64,
     ended: bool,
+}
+
+/// Where frames come from.
+enum Origin {
+    /// A file or a pipe.
+    Stream { chunks: Chunks, format: Format },
+    /// An interface of this machine.
+    #[expect(dead_code, reason = "interfaces cannot be opened yet")]
+    Live(Box<Live>),
 }
 
 enum Format {
@@ -90,7 +113,15 @@ enum Format {
     Pcapng(Pcapng),
 }
 
-/// A record found in the window.
+/// What an origin has next; a frame is taken from it by its place.
+enum Step {
+    Record(Record),
+    #[expect(dead_code, reason = "interfaces cannot be opened yet")]
+    Quiet,
+    End,
+}
+
+/// A frame found in the window of a stream or in the memory of an interface.
 struct Record {
     ts_ns: i64,
     offset: u64,
@@ -141,49 +172,81 @@ impl Capture {
         let mut chunks = Chunks::new(source);
         let mut interfaces = Vec::new();
         let format = sniff(name, &mut chunks, &mut interfaces)?;
-        Ok(Self {
-            name: name.to_owned(),
-            chunks,
-            format,
-            interfaces,
-            size_bytes: None,
-            packets: 0,
-            ended: false,
-        })
+        Ok(Self::new(name, Origin::Stream { chunks, format }, interfaces))
     }
 
-    /// The next frame; `Ok(None)` at the end.
+    fn new(name: &str, origin: Origin, interfaces: Vec<Interface>) -> Self {
+        Self { name: name.to_owned(), origin, interfaces, size_bytes: None, packets: 0, ended: false }
+    }
+
+    /// The next frame, or that there is none now, or none any more.
     ///
     /// # Errors
-    /// [`NetError::Damaged`] once, at the first fault: every frame before it was yielded, and after it comes
-    /// `Ok(None)`.
+    /// [`NetError::Damaged`] or [`NetError::Live`] once, at the first fault: every frame before it was yielded,
+    /// and after it comes [`Next::End`].
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "a frame is borrowed from the capture")]
+    pub fn next(&mut self) -> Result<Next<'_>, NetError> {
+        match self.step()? {
+            Step::Record(record) => Ok(Next::Frame(self.frame(record))),
+            Step::Quiet => Ok(Next::Quiet),
+            Step::End => Ok(Next::End),
+        }
+    }
+
+    /// The next frame, however long a live interface takes to see one; `Ok(None)` at the end.
+    ///
+    /// # Errors
+    /// As [`Capture::next`].
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, NetError> {
-        if self.ended {
-            return Ok(None);
+        loop {
+            match self.step()? {
+                Step::Record(record) => return Ok(Some(self.frame(record))),
+                Step::Quiet => {}
+                Step::End => return Ok(None),
+            }
         }
-        let record = match &mut self.format {
-            Format::Pcap(pcap) => pcap.next(&mut self.chunks),
-            Format::Pcapng(pcapng) => pcapng.next(&mut self.chunks, &mut self.interfaces),
+    }
+
+    #[inline]
+    fn step(&mut self) -> Result<Step, NetError> {
+        if self.ended {
+            return Ok(Step::End);
+        }
+        let found = match &mut self.origin {
+            Origin::Stream { chunks, format: Format::Pcap(pcap) } => pcap.next(chunks),
+            Origin::Stream { chunks, format: Format::Pcapng(pcapng) } => {
+                pcapng.next(chunks, &mut self.interfaces)
+            }
+            Origin::Live(live) => return live.step(&mut self.interfaces),
         };
-        let record = match record {
-            Ok(Some(record)) => record,
+        match found {
+            Ok(Some(record)) => Ok(Step::Record(record)),
             Ok(None) => {
                 self.ended = true;
-                return Ok(None);
+                Ok(Step::End)
             }
-            Err(stop) => return Err(self.end_with(*stop)),
-        };
+            Err(stop) => Err(self.end_with(*stop)),
+        }
+    }
+
+    /// Gives the frame just found its number and its bytes.
+    #[inline]
+    fn frame(&mut self, record: Record) -> Frame<'_> {
         self.packets += 1;
-        Ok(Some(Frame {
+        Frame {
             number: self.packets,
             ts_ns: record.ts_ns,
             offset: record.offset,
             wire_bytes: record.wire_bytes,
             link: record.link,
             interface: record.interface,
-            data: self.chunks.slice(record.data),
-        }))
+            data: match &self.origin {
+                Origin::Stream { chunks, .. } => chunks.slice(record.data),
+                Origin::Live(live) => live.slice(record.data),
+            },
+        }
     }
 
     /// What errors call this capture: its path, or the name given to [`Capture::from_reader`].
@@ -191,22 +254,31 @@ impl Capture {
         &self.name
     }
 
-    /// `pcap` or `pcapng`.
+    /// `pcap` or `pcapng`, or `interface` for one of this machine.
     pub fn format(&self) -> &'static str {
-        match self.format {
-            Format::Pcap(_) => "pcap",
-            Format::Pcapng(_) => "pcapng",
+        match self.origin {
+            Origin::Stream { format: Format::Pcap(_), .. } => "pcap",
+            Origin::Stream { format: Format::Pcapng(_), .. } => "pcapng",
+            Origin::Live(_) => "interface",
         }
     }
 
     /// `gzip` or `zstd`, when the file is compressed.
     pub fn compression(&self) -> Option<&'static str> {
-        self.chunks.source().compression()
+        match &self.origin {
+            Origin::Stream { chunks, .. } => chunks.source().compression(),
+            Origin::Live(_) => None,
+        }
     }
 
-    /// Bytes of the file as stored that were used so far: the numerator of a progress bar.
+    /// Bytes of the file as stored that were used so far: the numerator of a progress bar. Bytes received when live.
     pub fn consumed_bytes(&self) -> u64 {
-        self.chunks.source().compressed_bytes().unwrap_or_else(|| self.chunks.offset())
+        match &self.origin {
+            Origin::Stream { chunks, .. } => {
+                chunks.source().compressed_bytes().unwrap_or_else(|| chunks.offset())
+            }
+            Origin::Live(live) => live.received_bytes(),
+        }
     }
 
     /// Size of the file as stored; `None` for streams.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{MeterReport, Progress, WATCH_TICKS};
 use crate::NetError;
-use crate::capture::{Capture, Frame};
+use crate::capture::{Capture, Frame, Next};
 use crate::flow::{Arrival, Clock};
 use crate::packet::{self, Decoded, Fault, FragmentPorts, Protocol};
 
@@ -16,8 +16,19 @@ pub(super) struct Intake<'a> {
     fragments: FragmentPorts,
     counters: Counters,
     ticks: u64,
+    quiet: bool,
     done: bool,
     fault: Option<NetError>,
+}
+
+/// What reading one frame gave.
+pub(super) enum Taken {
+    /// A packet of a flow.
+    Arrival(Arrival),
+    /// A frame that belongs to no flow.
+    WithoutFlow,
+    /// No frame: the capture has ended, or a live interface has nothing now.
+    Pause,
 }
 
 #[derive(Default)]
@@ -41,6 +52,7 @@ impl<'a> Intake<'a> {
             fragments: FragmentPorts::default(),
             counters: Counters::default(),
             ticks: 0,
+            quiet: false,
             done: false,
             fault: None,
         }
@@ -56,30 +68,39 @@ impl<'a> Intake<'a> {
         self.clock.now_ns()
     }
 
-    /// Reads one frame. `None` when it belongs to no flow, or when there is none any more.
+    /// Reads one frame.
     #[inline]
-    pub(super) fn next_arrival(&mut self) -> Option<Arrival> {
+    pub(super) fn take(&mut self) -> Taken {
         if self.done {
-            return None;
+            return Taken::Pause;
         }
-        let frame = match self.capture.next_frame() {
-            Ok(Some(frame)) => frame,
-            Ok(None) => {
+        let frame = match self.capture.next() {
+            Ok(Next::Frame(frame)) => frame,
+            Ok(Next::Quiet) => {
+                self.quiet = true;
+                return Taken::Pause;
+            }
+            Ok(Next::End) => {
                 self.done = true;
-                return None;
+                return Taken::Pause;
             }
             Err(fault) => {
                 self.done = true;
                 self.fault = Some(fault);
-                return None;
+                return Taken::Pause;
             }
         };
         let clock_ns = self.clock.tick(frame.ts_ns);
         let decoded = packet::decode(&frame);
         self.counters.add(&frame, &decoded);
-        let mut packet = decoded.packet?;
+        let Some(mut packet) = decoded.packet else { return Taken::WithoutFlow };
         self.fragments.resolve(&mut packet);
-        Some(Arrival::new(packet, clock_ns, self.seed))
+        Taken::Arrival(Arrival::new(packet, clock_ns, self.seed))
+    }
+
+    /// Whether the last tick was cut short because a live interface had nothing more.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Tells the progress when it is time to; an error when the caller wants to stop.
@@ -89,7 +110,8 @@ impl<'a> Intake<'a> {
         watch: &mut dyn FnMut(Progress) -> bool,
     ) -> Result<(), NetError> {
         self.ticks += 1;
-        if !self.ticks.is_multiple_of(WATCH_TICKS) && !self.done {
+        let quiet = std::mem::take(&mut self.quiet);
+        if !self.ticks.is_multiple_of(WATCH_TICKS) && !self.done && !quiet {
             return Ok(());
         }
         let progress = Progress {

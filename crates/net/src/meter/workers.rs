@@ -9,7 +9,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::intake::Intake;
+use super::intake::{Intake, Taken};
 use super::recent::Brief;
 use super::{MeterSpec, Outlet, Progress, TICK_PACKETS};
 use crate::NetError;
@@ -88,7 +88,8 @@ fn feed(
     while !intake.is_done() {
         send_tick(intake, workers);
         under_way += 1;
-        if under_way == DEPTH {
+        // While a live interface is quiet nothing else happens: nobody's rows wait for its next packet.
+        while under_way == DEPTH || (under_way > 0 && intake.is_quiet()) {
             merge_tick(workers, outlet)?;
             under_way -= 1;
         }
@@ -99,7 +100,11 @@ fn feed(
 
 fn send_tick(intake: &mut Intake<'_>, workers: &mut [Worker]) {
     for _ in 0..TICK_PACKETS {
-        let Some(arrival) = intake.next_arrival() else { continue };
+        let arrival = match intake.take() {
+            Taken::Arrival(arrival) => arrival,
+            Taken::WithoutFlow => continue,
+            Taken::Pause => break,
+        };
         let worker = usize::from(arrival.shard) % workers.len();
         if let Some(worker) = workers.get_mut(worker) {
             worker.arrivals.push(arrival);
