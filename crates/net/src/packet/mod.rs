@@ -30,6 +30,8 @@ pub use tcp::{Tcp, TcpFlags};
 pub struct Decoded {
     /// The IP packet, when there was one. `None` for ARP, LLDP, an undecoded link type, or a fault before the IP addresses.
     pub packet: Option<Packet>,
+    /// Where that packet's IP header starts in the frame's data; 0 without a packet.
+    pub ip_start: u32,
     /// Deepest protocol recognised, for counting.
     pub protocol: Protocol,
     /// What stopped decoding before the end of the transport header, or contradicted the frame, if anything.
@@ -108,7 +110,7 @@ pub enum Fragment {
 pub fn decode(frame: &Frame<'_>) -> Decoded {
     match link::decode(frame.link, frame.data) {
         Ok(network) => decode_network(frame, network),
-        Err(fault) => Decoded { packet: None, protocol: Protocol::Unknown, fault: Some(fault) },
+        Err(fault) => Decoded { packet: None, ip_start: 0, protocol: Protocol::Unknown, fault: Some(fault) },
     }
 }
 
@@ -126,13 +128,23 @@ fn decode_network(frame: &Frame<'_>, network: Network) -> Decoded {
     let header = match network.ethertype {
         ethernet::IPV4 => ipv4::decode(frame, network.start),
         ethernet::IPV6 => ipv6::decode(frame, network.start),
-        other => return Decoded { packet: None, protocol: Protocol::of_ethertype(other), fault: None },
+        other => {
+            return Decoded {
+                packet: None,
+                ip_start: 0,
+                protocol: Protocol::of_ethertype(other),
+                fault: None,
+            };
+        }
     };
     match header {
         Ok(ip) => decode_transport(frame, network, ip),
-        Err(fault) => {
-            Decoded { packet: None, protocol: Protocol::of_ethertype(network.ethertype), fault: Some(fault) }
-        }
+        Err(fault) => Decoded {
+            packet: None,
+            ip_start: 0,
+            protocol: Protocol::of_ethertype(network.ethertype),
+            fault: Some(fault),
+        },
     }
 }
 
@@ -192,6 +204,7 @@ fn decode_transport(frame: &Frame<'_>, network: Network, ip: Ip) -> Decoded {
     };
     Decoded {
         packet: Some(packet),
+        ip_start: network.start as u32,
         protocol: Protocol::of_ip(ip.protocol),
         fault: ip.fault.or(transport.fault),
     }
@@ -248,7 +261,10 @@ mod tests {
             interface: 0,
             data: &data,
         };
-        assert_eq!(decode(&frame), Decoded { packet: None, protocol: Protocol::Arp, fault: None });
+        assert_eq!(
+            decode(&frame),
+            Decoded { packet: None, ip_start: 0, protocol: Protocol::Arp, fault: None }
+        );
     }
 
     #[test]
@@ -266,7 +282,9 @@ mod tests {
             interface: 0,
             data: &data,
         };
-        let packet = decode(&frame).packet.expect("a packet");
+        let decoded = decode(&frame);
+        let packet = decoded.packet.expect("a packet");
+        assert_eq!(decoded.ip_start, 14);
         assert_eq!((packet.ip_bytes, packet.header_bytes, packet.payload_bytes), (31, 28, 3));
         assert_eq!((packet.payload, packet.wire_bytes, packet.captured_bytes), ((42, 45), 60, 60));
     }
