@@ -3,6 +3,8 @@
 
 use std::io;
 
+use crate::filter::FilterError;
+
 /// Why a capture could not be opened, read further, or turned into rows.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -80,6 +82,9 @@ pub enum NetError {
         /// The column both have.
         name: String,
     },
+    /// The filter does not fit a link type of the capture.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// Whoever takes the rows could not: the writer's own error.
     #[error(transparent)]
     Sink(Box<dyn std::error::Error + Send + Sync>),

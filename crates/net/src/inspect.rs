@@ -27,7 +27,9 @@ pub struct Inspection {
     pub interfaces: Vec<Interface>,
     /// Frames in the capture.
     pub packets: u64,
-    /// Their length on the wire.
+    /// Frames that the capture's filter passed over; they are in no other count.
+    pub packets_filtered: u64,
+    /// Length of the frames on the wire.
     pub bytes: u64,
     /// Captured part of it.
     pub captured_bytes: u64,
@@ -182,6 +184,7 @@ impl Counts {
             compression: capture.compression(),
             interfaces: capture.interfaces().to_vec(),
             packets: self.packets,
+            packets_filtered: capture.filtered(),
             bytes: self.bytes,
             captured_bytes: self.captured_bytes,
             cut_packets: self.cut_packets,

@@ -21,6 +21,7 @@
 pub mod capture;
 mod error;
 pub mod features;
+pub mod filter;
 pub mod flow;
 pub mod inspect;
 pub mod meter;

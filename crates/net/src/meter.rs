@@ -55,7 +55,9 @@ pub struct Progress {
 pub struct MeterReport {
     /// Packets read.
     pub packets: u64,
-    /// Bytes of these packets on the wire.
+    /// Packets that the capture's filter passed over; they are in no other count.
+    pub packets_filtered: u64,
+    /// Bytes of the packets read on the wire.
     pub wire_bytes: u64,
     /// Packets that became part of a flow.
     pub packets_in_flows: u64,

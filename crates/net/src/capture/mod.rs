@@ -17,6 +17,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::NetError;
+use crate::filter::{Filter, LinkPrograms};
 use chunks::Chunks;
 use live::Live;
 use pcap::Pcap;
@@ -29,6 +30,8 @@ pub use live::LiveOptions;
 /// Bytes kept of one frame, the limit of libpcap and Wireshark: a longer record means damage, except on the few
 /// link types that carry bigger ones (USB, D-Bus), whose frames are cut to this length.
 pub const LARGEST_FRAME_BYTES: u32 = 256 * 1024;
+/// Frames that a filter passes over before [`Capture::next`] says [`Next::Quiet`], so that nobody waits unheard.
+pub const PASSED_OVER_FRAMES: u32 = 16 * 1024;
 
 /// One captured frame as the reader yields it, borrowed from the reader's buffer.
 #[derive(Clone, Copy, Debug)]
@@ -82,8 +85,8 @@ pub struct InterfaceCounts {
 pub enum Next<'a> {
     /// The next frame.
     Frame(Frame<'a>),
-    /// A live interface has nothing now, but may have later: the moment to hand out what is finished and to look
-    /// whether to go on. Never comes from a file.
+    /// A live interface has nothing now but may have later, or the filter has passed over [`PASSED_OVER_FRAMES`] in
+    /// a row: the moment to hand out what is finished and to look whether to go on.
     Quiet,
     /// The end.
     End,
@@ -96,6 +99,8 @@ pub struct Capture {
     interfaces: Vec<Interface>,
     size_bytes: Option<u64>,
     packets: u64,
+    filter: Option<LinkPrograms>,
+    filtered: u64,
     ended: bool,
 }
 
@@ -176,22 +181,49 @@ impl Capture {
     }
 
     fn new(name: &str, origin: Origin, interfaces: Vec<Interface>) -> Self {
-        Self { name: name.to_owned(), origin, interfaces, size_bytes: None, packets: 0, ended: false }
+        Self {
+            name: name.to_owned(),
+            origin,
+            interfaces,
+            size_bytes: None,
+            packets: 0,
+            filter: None,
+            filtered: 0,
+            ended: false,
+        }
+    }
+
+    /// Yields only frames that match from now on. Those of a file keep their numbers; those of an interface are
+    /// numbered after the filter. The filter is compiled for a link type when its first frame comes.
+    pub fn set_filter(&mut self, filter: Filter) {
+        self.filter = (!filter.is_empty()).then(|| LinkPrograms::new(filter));
+    }
+
+    /// Frames that did not match the filter.
+    pub fn filtered(&self) -> u64 {
+        self.filtered
     }
 
     /// The next frame, or that there is none now, or none any more.
     ///
     /// # Errors
-    /// [`NetError::Damaged`] or [`NetError::Live`] once, at the first fault: every frame before it was yielded,
-    /// and after it comes [`Next::End`].
+    /// [`NetError::Damaged`], [`NetError::Live`] or [`NetError::Filter`] once, at the first fault: every frame
+    /// before it was yielded, and after it comes [`Next::End`].
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "a frame is borrowed from the capture")]
     pub fn next(&mut self) -> Result<Next<'_>, NetError> {
-        match self.step()? {
-            Step::Record(record) => Ok(Next::Frame(self.frame(record))),
-            Step::Quiet => Ok(Next::Quiet),
-            Step::End => Ok(Next::End),
+        for _ in 0..PASSED_OVER_FRAMES {
+            match self.step()? {
+                Step::Record(record) => {
+                    if self.filter.is_none() || self.passes(&record)? {
+                        return Ok(Next::Frame(self.frame(record)));
+                    }
+                }
+                Step::Quiet => return Ok(Next::Quiet),
+                Step::End => return Ok(Next::End),
+            }
         }
+        Ok(Next::Quiet)
     }
 
     /// The next frame, however long a live interface takes to see one; `Ok(None)` at the end.
@@ -202,11 +234,31 @@ impl Capture {
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, NetError> {
         loop {
             match self.step()? {
-                Step::Record(record) => return Ok(Some(self.frame(record))),
+                Step::Record(record) => {
+                    if self.filter.is_none() || self.passes(&record)? {
+                        return Ok(Some(self.frame(record)));
+                    }
+                }
                 Step::Quiet => {}
                 Step::End => return Ok(None),
             }
         }
+    }
+
+    /// Whether the frame just found matches the filter; counts it when not.
+    fn passes(&mut self, record: &Record) -> Result<bool, NetError> {
+        let data = match &self.origin {
+            Origin::Stream { chunks, .. } => chunks.slice(record.data.clone()),
+            Origin::Live(live) => live.slice(record.data.clone()),
+        };
+        let verdict = match &mut self.filter {
+            Some(programs) => programs.matches(record.link, data, record.wire_bytes),
+            None => Ok(true),
+        };
+        let matches = verdict.inspect_err(|_| self.ended = true)?;
+        self.filtered += u64::from(!matches);
+        self.packets += u64::from(!matches && matches!(self.origin, Origin::Stream { .. }));
+        Ok(matches)
     }
 
     #[inline]

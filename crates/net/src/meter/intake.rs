@@ -131,6 +131,7 @@ impl<'a> Intake<'a> {
         let counters = self.counters;
         MeterReport {
             packets: counters.packets,
+            packets_filtered: self.capture.filtered(),
             wire_bytes: counters.wire_bytes,
             packets_in_flows: counters.in_flows,
             packets_without_flow: counters.without_flow.into_iter().collect(),
