@@ -6,12 +6,12 @@ use super::{Interface, InterfaceCounts, LARGEST_FRAME_BYTES, LinkType, Record, S
 
 /// Type of a section header block, the same bytes in both orders.
 pub(super) const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
-const SECTION_TYPE: u32 = u32::from_be_bytes(SECTION);
-const INTERFACE: u32 = 1;
+pub(super) const SECTION_TYPE: u32 = u32::from_be_bytes(SECTION);
+pub(super) const INTERFACE: u32 = 1;
 const OLD_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
-const STATISTICS: u32 = 5;
-const ENHANCED_PACKET: u32 = 6;
+pub(super) const STATISTICS: u32 = 5;
+pub(super) const ENHANCED_PACKET: u32 = 6;
 
 /// Type, length and length again.
 const LEAST_BLOCK_BYTES: u32 = 12;
