@@ -60,6 +60,18 @@ pub enum NetError {
         /// What to do next.
         advice: &'static str,
     },
+    /// The frames of a capture could not be recorded further; reading ended there.
+    #[error("cannot write {name}: {source}; {packets} packets before it were kept; {advice}")]
+    Recording {
+        /// File name, or what the caller called the stream.
+        name: String,
+        /// What the operating system said.
+        source: io::Error,
+        /// Packets in the recording's files.
+        packets: u64,
+        /// What to do next.
+        advice: &'static str,
+    },
     /// The caller's progress callback asked to stop.
     #[error("reading {name} was cancelled after {packets} packets")]
     Cancelled {

@@ -9,7 +9,9 @@ mod link;
 mod live;
 mod pcap;
 mod pcapng;
+mod recording;
 mod source;
+pub mod write;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -26,6 +28,7 @@ use source::Source;
 
 pub use link::LinkType;
 pub use live::LiveOptions;
+pub use recording::{MOST_LISTED, Recorded, Recording, Rotation};
 
 /// Bytes kept of one frame, the limit of libpcap and Wireshark: a longer record means damage, except on the few
 /// link types that carry bigger ones (USB, D-Bus), whose frames are cut to this length.
@@ -36,12 +39,13 @@ pub const PASSED_OVER_FRAMES: u32 = 16 * 1024;
 /// One captured frame as the reader yields it, borrowed from the reader's buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// 1-based number within this capture.
+    /// 1-based number within this capture, or within its recording.
     pub number: u64,
     /// Capture time in nanoseconds since the UNIX epoch. A frame of a pcapng Simple Packet Block has no time of
     /// its own and gets that of the frame before it (0 at the start).
     pub ts_ns: i64,
-    /// Byte offset of the record in the uncompressed capture.
+    /// Byte offset of the record in the uncompressed capture, or in the file it is recorded in; 0 when live and not
+    /// recorded.
     pub offset: u64,
     /// Length of the frame on the wire; at least `data.len()`.
     pub wire_bytes: u32,
@@ -67,6 +71,14 @@ pub struct Interface {
     /// What it received and lost, as far as is known by now: a file says so after the packets.
     pub counts: InterfaceCounts,
     clock: Clock,
+}
+
+impl Interface {
+    /// An interface that counts nanoseconds and has received nothing yet.
+    pub fn new(name: &str, link: LinkType, snaplen_bytes: u32) -> Self {
+        let (name, counts, clock) = (name.to_owned(), InterfaceCounts::default(), Clock::NANOSECONDS);
+        Self { link, snaplen_bytes, name, ticks_per_s: clock.ticks_per_s(), counts, clock }
+    }
 }
 
 /// Packets as an interface and the capture on it counted them, each from the capture's start; `None` = not stated.
@@ -102,6 +114,9 @@ pub struct Capture {
     filter: Option<LinkPrograms>,
     filtered: u64,
     ended: bool,
+    /// Frames still to be yielded.
+    wanted: u64,
+    recording: Option<Box<Recording>>,
 }
 
 /// Where frames come from.
@@ -189,6 +204,8 @@ impl Capture {
             packets: 0,
             filter: None,
             filtered: 0,
+            wanted: u64::MAX,
+            recording: None,
             ended: false,
         }
     }
@@ -204,24 +221,48 @@ impl Capture {
         self.filtered
     }
 
+    /// Ends the capture after this many more frames that match the filter.
+    pub fn limit(&mut self, frames: u64) {
+        self.wanted = frames;
+        self.ended |= frames == 0;
+    }
+
+    /// Records every frame that is yielded from now on. Its number and offset are then those it has in the recording,
+    /// so that whatever is made of this capture is what will be made of the recording.
+    pub fn record(&mut self, recording: Recording) {
+        self.recording = Some(Box::new(recording));
+    }
+
+    /// Completes the recording, if there is one, with what the interfaces have counted by now.
+    ///
+    /// # Errors
+    /// [`NetError::Recording`], unless [`Capture::next`] has said it before.
+    pub fn end_recording(&mut self) -> Result<Option<Recorded>, NetError> {
+        let recording = self.recording.take();
+        recording.map(|recording| recording.finish(&self.interfaces)).transpose()
+    }
+
     /// The next frame, or that there is none now, or none any more.
     ///
     /// # Errors
-    /// [`NetError::Damaged`], [`NetError::Live`] or [`NetError::Filter`] once, at the first fault: every frame
-    /// before it was yielded, and after it comes [`Next::End`].
+    /// [`NetError::Damaged`], [`NetError::Live`], [`NetError::Filter`] or [`NetError::Recording`] once, at the first
+    /// fault: every frame before it was yielded, and after it comes [`Next::End`].
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "a frame is borrowed from the capture")]
     pub fn next(&mut self) -> Result<Next<'_>, NetError> {
         for _ in 0..PASSED_OVER_FRAMES {
             match self.step()? {
-                Step::Record(record) => {
-                    if self.filter.is_none() || self.passes(&record)? {
+                Step::Record(mut record) => {
+                    if self.takes(&mut record)? {
                         return Ok(Next::Frame(self.frame(record)));
                     }
                 }
-                Step::Quiet => return Ok(Next::Quiet),
+                Step::Quiet => break,
                 Step::End => return Ok(Next::End),
             }
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.flush().inspect_err(|_| self.ended = true)?;
         }
         Ok(Next::Quiet)
     }
@@ -234,8 +275,8 @@ impl Capture {
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, NetError> {
         loop {
             match self.step()? {
-                Step::Record(record) => {
-                    if self.filter.is_none() || self.passes(&record)? {
+                Step::Record(mut record) => {
+                    if self.takes(&mut record)? {
                         return Ok(Some(self.frame(record)));
                     }
                 }
@@ -245,12 +286,23 @@ impl Capture {
         }
     }
 
+    /// Whether the frame just found is yielded; then it is recorded, too.
+    #[inline]
+    fn takes(&mut self, record: &mut Record) -> Result<bool, NetError> {
+        if self.filter.is_some() && !self.passes(record)? {
+            return Ok(false);
+        }
+        if self.recording.is_some() {
+            self.keep(record)?;
+        }
+        self.wanted -= 1;
+        self.ended |= self.wanted == 0;
+        Ok(true)
+    }
+
     /// Whether the frame just found matches the filter; counts it when not.
     fn passes(&mut self, record: &Record) -> Result<bool, NetError> {
-        let data = match &self.origin {
-            Origin::Stream { chunks, .. } => chunks.slice(record.data.clone()),
-            Origin::Live(live) => live.slice(record.data.clone()),
-        };
+        let data = self.origin.slice(record.data.clone());
         let verdict = match &mut self.filter {
             Some(programs) => programs.matches(record.link, data, record.wire_bytes),
             None => Ok(true),
@@ -259,6 +311,16 @@ impl Capture {
         self.filtered += u64::from(!matches);
         self.packets += u64::from(!matches && matches!(self.origin, Origin::Stream { .. }));
         Ok(matches)
+    }
+
+    /// Records the frame just found, and remembers where.
+    fn keep(&mut self, record: &mut Record) -> Result<(), NetError> {
+        let data = self.origin.slice(record.data.clone());
+        if let Some(recording) = &mut self.recording {
+            let kept = recording.keep(record, data, &self.interfaces);
+            record.offset = kept.inspect_err(|_| self.ended = true)?;
+        }
+        Ok(())
     }
 
     #[inline]
@@ -288,16 +350,13 @@ impl Capture {
     fn frame(&mut self, record: Record) -> Frame<'_> {
         self.packets += 1;
         Frame {
-            number: self.packets,
+            number: self.recording.as_ref().map_or(self.packets, |recording| recording.frames()),
             ts_ns: record.ts_ns,
             offset: record.offset,
             wire_bytes: record.wire_bytes,
             link: record.link,
             interface: record.interface,
-            data: match &self.origin {
-                Origin::Stream { chunks, .. } => chunks.slice(record.data),
-                Origin::Live(live) => live.slice(record.data),
-            },
+            data: self.origin.slice(record.data),
         }
     }
 
@@ -347,6 +406,17 @@ impl Capture {
     fn end_with(&mut self, stop: Stop) -> NetError {
         self.ended = true;
         stop.into_error(&self.name, self.packets)
+    }
+}
+
+impl Origin {
+    /// The bytes at a place, until the next frame is asked for.
+    #[inline]
+    fn slice(&self, place: Range<usize>) -> &[u8] {
+        match self {
+            Self::Stream { chunks, .. } => chunks.slice(place),
+            Self::Live(live) => live.slice(place),
+        }
     }
 }
 

@@ -113,20 +113,24 @@ impl Recording {
         }
     }
 
-    /// Writes a frame; returns its number in the recording and its offset in its file. `interfaces` are those of
-    /// the capture so far.
+    /// Writes a frame and returns its offset in its file. `interfaces` are those of the capture so far.
     #[inline]
     pub(super) fn keep(
         &mut self,
         record: &Record,
         data: &[u8],
         interfaces: &[Interface],
-    ) -> Result<(u64, u64), NetError> {
+    ) -> Result<u64, NetError> {
         if self.is_full(record.ts_ns, data.len() as u64) {
             self.begin_next(interfaces)?;
         }
-        let offset = self.write(record, data, interfaces).map_err(|source| self.fail(source))?;
-        Ok((self.earlier.frames + self.part.writer.frames(), offset))
+        self.write(record, data, interfaces).map_err(|source| self.fail(source))
+    }
+
+    /// Frames recorded so far.
+    #[inline]
+    pub(super) fn frames(&self) -> u64 {
+        self.earlier.frames + self.part.writer.frames()
     }
 
     #[inline]
@@ -169,7 +173,8 @@ impl Recording {
         let Some(first_ns) = self.part.first_ns else { return false };
         let Rotation { file_bytes, file_ns, .. } = self.rotation;
         let long = file_ns.is_some_and(|longest| ts_ns.saturating_sub(first_ns) >= longest);
-        let with_it = || self.part.writer.offset() + 32 + bytes.next_multiple_of(4) + self.part.ending_bytes();
+        let with_it =
+            || self.part.writer.offset() + 32 + bytes.next_multiple_of(4) + self.part.ending_bytes();
         long || file_bytes.is_some_and(|largest| with_it() > largest)
     }
 

@@ -8,5 +8,6 @@ mod corpus;
 mod differential;
 mod flows;
 mod mutated;
+mod recording;
 mod shared;
 mod written;
