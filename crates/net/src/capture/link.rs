@@ -11,16 +11,38 @@ impl LinkType {
     pub const NULL: Self = Self(0);
     /// Ethernet II, IEEE 802.3, with any stack of VLAN tags.
     pub const ETHERNET: Self = Self(1);
+    /// PPP, with or without HDLC-like framing.
+    pub const PPP: Self = Self(9);
     /// Raw IP, as numbered by most BSDs and Linux (`DLT_RAW`).
     pub const DLT_RAW: Self = Self(12);
     /// Raw IP, as numbered by OpenBSD (`DLT_RAW`).
     pub const DLT_RAW_OPENBSD: Self = Self(14);
+    /// PPP in HDLC-like framing, or Cisco HDLC.
+    pub const PPP_HDLC: Self = Self(50);
+    /// PPPoE session without Ethernet.
+    pub const PPP_ETHER: Self = Self(51);
     /// Raw IP: the version nibble tells IPv4 from IPv6.
     pub const RAW: Self = Self(101);
+    /// Cisco HDLC.
+    pub const C_HDLC: Self = Self(104);
+    /// IEEE 802.11 without a radio header.
+    pub const IEEE802_11: Self = Self(105);
     /// OpenBSD loopback: a 4-byte address family in network byte order.
     pub const LOOP: Self = Self(108);
     /// Linux cooked capture, version 1.
     pub const LINUX_SLL: Self = Self(113);
+    /// IEEE 802.11 behind a Prism header.
+    pub const IEEE802_11_PRISM: Self = Self(119);
+    /// IEEE 802.11 behind a radiotap header.
+    pub const IEEE802_11_RADIOTAP: Self = Self(127);
+    /// IEEE 802.11 behind an AVS header.
+    pub const IEEE802_11_AVS: Self = Self(163);
+    /// Per-packet information, which names the link type of the frame behind it.
+    pub const PPI: Self = Self(192);
+    /// PPP behind a byte that says which way the frame went.
+    pub const PPP_WITH_DIR: Self = Self(204);
+    /// Cisco HDLC behind such a byte.
+    pub const C_HDLC_WITH_DIR: Self = Self(205);
     /// Raw IPv4.
     pub const IPV4: Self = Self(228);
     /// Raw IPv6.

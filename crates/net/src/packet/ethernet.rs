@@ -6,6 +6,12 @@ use super::{Fault, Network};
 pub(super) const IPV4: u16 = 0x0800;
 /// Ethertype of IPv6.
 pub(super) const IPV6: u16 = 0x86dd;
+/// Ethertype of MPLS.
+pub(super) const MPLS: u16 = 0x8847;
+/// Ethertype of MPLS whose labels the sender of a multicast assigned.
+pub(super) const MPLS_MULTICAST: u16 = 0x8848;
+/// Ethertype of PPPoE once a session is up.
+pub(super) const PPPOE_SESSION: u16 = 0x8864;
 /// Below this an ethertype is the length of an IEEE 802.3 frame.
 const FIRST_ETHERTYPE: u16 = 0x0600;
 /// Tags accepted on one frame. Networks use two; more than this many is an attack on decoders.
@@ -27,7 +33,7 @@ pub(super) fn decode(data: &[u8]) -> Result<Network, Fault> {
 pub(super) fn decode_tags(data: &[u8], mut ethertype: u16, mut start: usize) -> Result<Network, Fault> {
     let mut vlan = 0;
     let mut tags = 0;
-    while matches!(ethertype, 0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300) {
+    while is_tag(ethertype) {
         tags += 1;
         if tags > MAX_TAGS {
             return Err(Fault::TooManyTags);
@@ -44,9 +50,20 @@ pub(super) fn decode_tags(data: &[u8], mut ethertype: u16, mut start: usize) -> 
     Ok(Network { ethertype, start, vlan })
 }
 
+/// Whether an ethertype is that of a VLAN tag.
+pub(super) fn is_tag(ethertype: u16) -> bool {
+    matches!(ethertype, 0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300)
+}
+
+/// Reads a frame that starts inside the data.
+pub(super) fn decode_at(data: &[u8], start: usize) -> Result<Network, Fault> {
+    let network = decode(data.get(start..).ok_or(Fault::ShortLink)?)?;
+    Ok(Network { start: start + network.start, ..network })
+}
+
 /// IEEE 802.2: a SNAP header with an all-zero organisation code holds an ethertype (RFC 1042), and service
 /// access point 6 is IPv4. Anything else stays LLC.
-fn decode_llc(data: &[u8], start: usize) -> Option<(u16, usize)> {
+pub(super) fn decode_llc(data: &[u8], start: usize) -> Option<(u16, usize)> {
     let rest = data.get(start..)?;
     match *rest.first_chunk::<3>()? {
         [0xaa, 0xaa, 0x03] => match *rest.first_chunk::<8>()? {

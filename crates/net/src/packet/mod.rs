@@ -2,40 +2,62 @@
 //!
 //! Decoding yields what was understood *and* what stopped it, and never panics. One file per protocol layer:
 //! a link layer names the network protocol (an ethertype) and where it starts; the network layer names the
-//! transport; the transport names the ports. A new protocol is one file and one line in the layer's `match`.
+//! transport; the transport names the ports. A packet that carries another one is followed into it ([`tunnel`]).
+//! A new protocol is one file and one line in the layer's `match`.
 
 mod ethernet;
 mod extensions;
 mod fragments;
+mod geneve;
+mod gre;
+mod gtp;
 pub mod icmp;
 mod ipv4;
 mod ipv6;
 mod link;
+mod mpls;
+mod ppp;
 mod protocol;
 mod sll;
 mod tcp;
+mod teredo;
 mod transport;
+mod tunnel;
+mod tunnels;
 mod udp;
+mod vxlan;
+mod wlan;
 
 use std::net::IpAddr;
 
-use crate::capture::Frame;
+use crate::capture::{Frame, LinkType};
 
 pub use fragments::FragmentPorts;
 pub use protocol::{Fault, Protocol};
 pub use tcp::{Tcp, TcpFlags};
+pub use tunnel::{MAX_DEPTH, Tunnel, TunnelKind};
+pub use tunnels::{MAX_TUNNELS, Tunnels};
 
 /// What a frame turned out to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decoded {
-    /// The IP packet, when there was one. `None` for ARP, LLDP, an undecoded link type, or a fault before the IP addresses.
+    /// The innermost IP packet, when there was one. `None` for ARP, LLDP, an undecoded link type, or a fault before
+    /// the IP addresses.
     pub packet: Option<Packet>,
     /// Where that packet's IP header starts in the frame's data; 0 without a packet.
     pub ip_start: u32,
+    /// What the packet was carried in, when that was another IP packet: the innermost encapsulation.
+    pub tunnel: Option<Tunnel>,
     /// Deepest protocol recognised, for counting.
     pub protocol: Protocol,
     /// What stopped decoding before the end of the transport header, or contradicted the frame, if anything.
     pub fault: Option<Fault>,
+}
+
+impl Decoded {
+    fn without_packet(protocol: Protocol, fault: Option<Fault>) -> Decoded {
+        Decoded { packet: None, ip_start: 0, tunnel: None, protocol, fault }
+    }
 }
 
 /// One IP packet: what a flow table needs of it. Lengths come from the IP header, so that neither a snapshot
@@ -62,8 +84,13 @@ pub struct Packet {
     pub destination_port: u16,
     /// IANA number of the protocol above IP and its extension headers.
     pub protocol: u8,
-    /// VLAN identifier of the innermost tag; 0 = untagged or only a priority tag.
+    /// VLAN identifier of the innermost tag; 0 = untagged or only a priority tag. An Ethernet frame in a tunnel has
+    /// its own, a tunnel that carries bare IP leaves the outer one.
     pub vlan: u16,
+    /// Virtual network of the innermost VXLAN or Geneve header (24 bits); 0 = none.
+    pub network: u32,
+    /// Number of [`Decoded::tunnel`] in a [`Tunnels`] table; 0 = none, and what [`decode`] leaves here.
+    pub tunnel: u32,
     /// IP header and everything above it, by the IP header's length field. When that field is 0 (segmentation
     /// offload, jumbograms) the length on the wire above the link layer.
     pub ip_bytes: u32,
@@ -110,8 +137,24 @@ pub enum Fragment {
 pub fn decode(frame: &Frame<'_>) -> Decoded {
     match link::decode(frame.link, frame.data) {
         Ok(network) => decode_network(frame, network),
-        Err(fault) => Decoded { packet: None, ip_start: 0, protocol: Protocol::Unknown, fault: Some(fault) },
+        Err(stop) => stop.into(),
     }
+}
+
+/// Decodes an IP packet that was put together from fragments. The data of `datagram` begin with its IP header,
+/// which claims no fragment any more, and hold all of it; `fragment` is what one of the pieces decoded to: its
+/// VLAN, virtual network and tunnel are those of the whole.
+pub fn decode_datagram(datagram: &Frame<'_>, fragment: &Decoded) -> Decoded {
+    let (vlan, virtual_network) = fragment.packet.map_or((0, 0), |packet| (packet.vlan, packet.network));
+    let mut whole = match link::decode(LinkType::RAW, datagram.data) {
+        Ok(network) => decode_packet(datagram, Network { vlan, ..network }),
+        Err(stop) => return stop.into(),
+    };
+    if let Some(packet) = &mut whole.packet {
+        packet.network = virtual_network;
+    }
+    whole.tunnel = fragment.tunnel;
+    tunnel::follow(datagram, whole)
 }
 
 /// The network layer as the link layer announces it.
@@ -123,28 +166,60 @@ struct Network {
     vlan: u16,
 }
 
+/// Why the layers below IP lead to no IP packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// They are damaged, or not decoded.
+    At(Fault),
+    /// They carry something else, or something that is not looked into.
+    Holding(Protocol),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        Stop::At(fault)
+    }
+}
+
+impl From<Stop> for Decoded {
+    fn from(stop: Stop) -> Decoded {
+        match stop {
+            Stop::At(fault) => Decoded::without_packet(Protocol::Unknown, Some(fault)),
+            Stop::Holding(protocol) => Decoded::without_packet(protocol, None),
+        }
+    }
+}
+
+/// From a network header to the innermost packet.
 #[inline]
 fn decode_network(frame: &Frame<'_>, network: Network) -> Decoded {
+    let decoded = decode_packet(frame, network);
+    match &decoded.packet {
+        Some(packet) if tunnel::may_carry(packet) => tunnel::follow(frame, decoded),
+        _ => decoded,
+    }
+}
+
+/// One IP packet, whatever it carries.
+#[inline]
+fn decode_packet(frame: &Frame<'_>, network: Network) -> Decoded {
     let header = match network.ethertype {
         ethernet::IPV4 => ipv4::decode(frame, network.start),
         ethernet::IPV6 => ipv6::decode(frame, network.start),
-        other => {
-            return Decoded {
-                packet: None,
-                ip_start: 0,
-                protocol: Protocol::of_ethertype(other),
-                fault: None,
-            };
-        }
+        _ => return decode_shims(frame, network),
     };
     match header {
         Ok(ip) => decode_transport(frame, network, ip),
-        Err(fault) => Decoded {
-            packet: None,
-            ip_start: 0,
-            protocol: Protocol::of_ethertype(network.ethertype),
-            fault: Some(fault),
-        },
+        Err(fault) => Decoded::without_packet(Protocol::of_ethertype(network.ethertype), Some(fault)),
+    }
+}
+
+/// What lies between Ethernet and IP: only the frames that have it pay for it.
+#[cold]
+fn decode_shims(frame: &Frame<'_>, network: Network) -> Decoded {
+    match link::follow(frame.data, network) {
+        Ok(network) => decode_packet(frame, network),
+        Err(stop) => stop.into(),
     }
 }
 
@@ -190,6 +265,8 @@ fn decode_transport(frame: &Frame<'_>, network: Network, ip: Ip) -> Decoded {
         destination_port: transport.destination_port,
         protocol: ip.protocol,
         vlan: network.vlan,
+        network: 0,
+        tunnel: 0,
         ip_bytes: ip.bytes,
         header_bytes: ip
             .header_bytes
@@ -205,6 +282,7 @@ fn decode_transport(frame: &Frame<'_>, network: Network, ip: Ip) -> Decoded {
     Decoded {
         packet: Some(packet),
         ip_start: network.start as u32,
+        tunnel: None,
         protocol: Protocol::of_ip(ip.protocol),
         fault: ip.fault.or(transport.fault),
     }
@@ -213,7 +291,6 @@ fn decode_transport(frame: &Frame<'_>, network: Network, ip: Ip) -> Decoded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::LinkType;
 
     /// Decodes raw IP that was `wire_bytes` long on the wire.
     pub(super) fn decode_cut(data: &[u8], wire_bytes: usize) -> Decoded {
@@ -261,10 +338,7 @@ mod tests {
             interface: 0,
             data: &data,
         };
-        assert_eq!(
-            decode(&frame),
-            Decoded { packet: None, ip_start: 0, protocol: Protocol::Arp, fault: None }
-        );
+        assert_eq!(decode(&frame), Decoded::without_packet(Protocol::Arp, None));
     }
 
     #[test]

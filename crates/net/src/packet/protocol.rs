@@ -33,12 +33,30 @@ named! {
         Lldp = "lldp",
         /// IEEE 802.1X authentication.
         Eapol = "eapol",
-        /// MPLS, not looked into.
+        /// MPLS that carries no IP, or nothing that can be told.
         Mpls = "mpls",
         /// PPPoE discovery.
         PppoeDiscovery = "pppoe-discovery",
-        /// PPPoE session, not looked into.
+        /// PPPoE session frames of an unknown version or code.
         PppoeSession = "pppoe-session",
+        /// PPP that carries no plain IP (multilink, compressed, encrypted).
+        Ppp = "ppp",
+        /// Control protocols of PPP: link, authentication, network.
+        PppControl = "ppp-control",
+        /// Cisco's serial line address resolution and keepalive.
+        Slarp = "slarp",
+        /// OSI network layer (IS-IS, ES-IS, CLNP).
+        Osi = "osi",
+        /// Wireless management (beacons, probes, association).
+        WlanManagement = "wlan-management",
+        /// Wireless control (acknowledgements, requests to send).
+        WlanControl = "wlan-control",
+        /// Wireless data that is encrypted.
+        WlanEncrypted = "wlan-encrypted",
+        /// Wireless data frames without data, or a later fragment of one.
+        WlanData = "wlan-data",
+        /// Wireless frames of the extension type.
+        WlanExtension = "wlan-extension",
         /// Ethernet configuration testing (loopback) frames.
         EthernetLoopback = "ethernet-loopback",
         /// Novell IPX.
@@ -73,15 +91,15 @@ named! {
         Icmpv6 = "icmpv6",
         /// Group management.
         Igmp = "igmp",
-        /// IPv4 in IP, not looked into.
+        /// IPv4 in IP that holds no packet.
         IpInIp = "ip-in-ip",
-        /// IPv6 in IP, not looked into.
+        /// IPv6 in IP that holds no packet.
         Ipv6InIp = "ipv6-in-ip",
         /// Datagram congestion control.
         Dccp = "dccp",
         /// Resource reservation.
         Rsvp = "rsvp",
-        /// Generic routing encapsulation, not looked into.
+        /// Generic routing encapsulation that holds no packet (keepalives).
         Gre = "gre",
         /// Encrypted payload.
         Esp = "esp",
@@ -162,14 +180,58 @@ impl Protocol {
 }
 
 named! {
+    /// An encapsulation of packets in packets.
+    TunnelKind {
+        /// Generic routing encapsulation (RFC 2784).
+        Gre = "gre",
+        /// Mirrored traffic in GRE (draft-foschiano-erspan).
+        Erspan = "erspan",
+        /// PPP in GRE version 1 (RFC 2637).
+        Pptp = "pptp",
+        /// IPv4 in IP (RFC 2003).
+        IpInIp = "ip-in-ip",
+        /// IPv6 in IP: 6in4, 6to4, 6rd, ISATAP (RFC 4213), and in IPv6 (RFC 2473).
+        Ipv6InIp = "ipv6-in-ip",
+        /// MPLS in IP (RFC 4023).
+        MplsInIp = "mpls-in-ip",
+        /// Ethernet in IP (RFC 3378).
+        EtherIp = "etherip",
+        /// Virtual extensible LAN (RFC 7348).
+        Vxlan = "vxlan",
+        /// Generic network virtualisation (RFC 8926).
+        Geneve = "geneve",
+        /// User plane of mobile networks (3GPP TS 29.281).
+        Gtp = "gtp-u",
+        /// IPv6 over UDP through address translators (RFC 4380).
+        Teredo = "teredo",
+    }
+}
+
+impl TunnelKind {
+    /// Whether an IP protocol number declares the tunnel; otherwise a UDP port only suggests it.
+    pub(crate) fn is_declared(self) -> bool {
+        !matches!(self, Self::Vxlan | Self::Geneve | Self::Gtp | Self::Teredo)
+    }
+
+    /// Whether its identifier names a virtual network: equal addresses in two of them are two hosts.
+    pub(crate) fn has_networks(self) -> bool {
+        matches!(self, Self::Vxlan | Self::Geneve)
+    }
+}
+
+named! {
     /// What stopped decoding, or contradicted the frame.
     Fault {
         /// The link type is not decoded by this version: counted and named, no failure.
         UndecodedLink = "undecoded link type",
         /// The frame ends inside its link header.
         ShortLink = "link header cut",
-        /// More VLAN tags than any network stacks.
-        TooManyTags = "too many VLAN tags",
+        /// More VLAN tags, or MPLS labels, than any network stacks.
+        TooManyTags = "too many VLAN tags or labels",
+        /// A radio or per-packet header of another version, or of an impossible length.
+        BadRadioHeader = "impossible radio header",
+        /// More packets in packets than any network nests: the flow is the innermost that was reached.
+        TooManyTunnels = "too many nested tunnels",
         /// The frame ends inside its IP header.
         ShortIp = "IP header cut",
         /// The version nibble contradicts the ethertype, or is neither 4 nor 6.
@@ -208,6 +270,7 @@ mod tests {
     fn variants_index_their_own_tables() {
         assert!(Protocol::ALL.iter().enumerate().all(|(at, x)| *x as usize == at));
         assert!(Fault::ALL.iter().enumerate().all(|(at, x)| *x as usize == at));
+        assert!(TunnelKind::ALL.iter().enumerate().all(|(at, x)| *x as usize == at));
     }
 
     #[test]

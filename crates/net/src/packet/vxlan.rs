@@ -1,0 +1,39 @@
+//! VXLAN (RFC 7348) and its generic protocol extension (draft-ietf-nvo3-vxlan-gpe).
+
+use super::ethernet;
+use super::protocol::TunnelKind;
+use super::tunnel::{Carried, Content};
+
+/// The registered port.
+pub(super) const PORT: u16 = 4789;
+/// The port that Linux took before one was registered, and still takes unless told otherwise.
+pub(super) const LINUX_PORT: u16 = 8472;
+/// The port of the generic protocol extension.
+pub(super) const GPE_PORT: u16 = 4790;
+
+/// Reads the 8-byte header: the flag that the network identifier is valid must be set and everything reserved be
+/// zero, except for group policy (draft-smith-vxlan-group-policy): flag G, then D and A, and a group of 16 bits.
+pub(super) fn decode(data: &[u8]) -> Option<Carried> {
+    let [flags, policy, group_high, group_low, network @ .., reserved] = *data.first_chunk::<8>()?;
+    let plain = flags == 0x08 && [policy, group_high, group_low] == [0; 3];
+    let with_policy = flags == 0x88 && policy & !0x48 == 0;
+    ((plain || with_policy) && reserved == 0).then_some(carried(network, Content::Ethernet))
+}
+
+/// The header of the generic extension: version 0, flags I and P, and a number for what follows.
+pub(super) fn decode_generic(data: &[u8]) -> Option<Carried> {
+    let [flags, 0, 0, next, network @ .., 0] = *data.first_chunk::<8>()? else { return None };
+    let content = match next {
+        1 => Content::Ethertype(ethernet::IPV4),
+        2 => Content::Ethertype(ethernet::IPV6),
+        3 => Content::Ethernet,
+        5 => Content::Ethertype(ethernet::MPLS),
+        _ => return None,
+    };
+    (flags == 0x0c).then_some(carried(network, content))
+}
+
+fn carried([high, middle, low]: [u8; 3], content: Content) -> Carried {
+    let id = u32::from_be_bytes([0, high, middle, low]);
+    Carried { kind: TunnelKind::Vxlan, id, content, start: 8 }
+}
