@@ -15,6 +15,7 @@ use crate::NetError;
 use crate::capture::Capture;
 use crate::features::{self, FeatureSet, Needs, RowSchema, Rows};
 use crate::flow::{ExpiryReason, Flow, FlowConfig, FlowTable, TableCounts};
+use crate::packet::Tunnels;
 use intake::{Intake, Taken};
 use recent::{Brief, Recent};
 
@@ -69,6 +70,8 @@ pub struct MeterReport {
     pub faults: Vec<(&'static str, u64)>,
     /// Packets of which fewer bytes were captured than were on the wire.
     pub truncated: u64,
+    /// Packets inside tunnels that were too many to list ([`crate::packet::MAX_TUNNELS`]).
+    pub unlisted_tunnel_packets: u64,
     /// Fragments that stayed without ports, because their first fragment was not seen before them.
     pub unresolved_fragments: u64,
     /// Packets whose time lay before that of an earlier packet.
@@ -152,7 +155,7 @@ fn in_place(
         if intake.is_done() {
             table.finish();
         }
-        table.drain(|_, flow| outlet.push(flow))?;
+        table.drain(|_, flow| outlet.push(flow, intake.tunnels()))?;
         intake.watch(outlet.delivered, watch)?;
     }
     Ok(table.counts())
@@ -188,13 +191,15 @@ impl<'a> Outlet<'a> {
         })
     }
 
-    fn push(&mut self, flow: &Flow<'_>) -> Result<(), NetError> {
+    fn push(&mut self, flow: &Flow<'_>, tunnels: &Tunnels) -> Result<(), NetError> {
         features::push_row(&mut self.rows, self.sets, flow);
+        features::push_tunnel(&mut self.rows, flow.core.tunnel, tunnels);
         self.pushed(|| Brief::of(flow))
     }
 
-    fn copy(&mut self, from: &Rows, row: usize, brief: Brief) -> Result<(), NetError> {
+    fn copy(&mut self, from: &Rows, row: usize, brief: Brief, tunnels: &Tunnels) -> Result<(), NetError> {
         self.rows.copy_row(from, row);
+        features::push_tunnel(&mut self.rows, brief.tunnel, tunnels);
         self.pushed(|| brief)
     }
 

@@ -8,11 +8,12 @@ use sha1::{Digest, Sha1};
 use super::rows::{ColumnKind, RowColumn, RowField, TextColumn};
 use crate::flow::community_id::community_id;
 use crate::flow::{Core, Flow};
+use crate::packet::Tunnels;
 
 /// Number of identity columns.
 pub const COLUMNS: usize = FIELDS.len();
 
-const FIELDS: [(&str, ColumnKind, &str, &str); 14] = [
+const FIELDS: [(&str, ColumnKind, &str, &str); 15] = [
     (
         "flow_id",
         ColumnKind::Text,
@@ -65,6 +66,13 @@ const FIELDS: [(&str, ColumnKind, &str, &str); 14] = [
         "",
         "why the record ended: idle, active, fin, rst, evicted or end (of the capture)",
     ),
+    (
+        "tunnel",
+        ColumnKind::Text,
+        "",
+        "what the first packet was carried in, when that was another IP packet: the innermost encapsulation, its outer \
+         addresses, identifier (VNI, TEID, GRE key) and depth when nested; empty without",
+    ),
 ];
 
 /// The identity columns in their order.
@@ -79,7 +87,8 @@ pub fn fields() -> Vec<RowField> {
     FIELDS.iter().map(field).collect()
 }
 
-/// Appends the identity of a flow to the first columns, in the order of [`fields`].
+/// Appends the identity of a flow to the first columns, in the order of [`fields`], but for the last, the tunnel:
+/// that is a number until the row comes to where the tunnels of the capture are listed ([`push_tunnel`]).
 pub(super) fn push(columns: &mut std::slice::IterMut<'_, RowColumn>, flow: &Flow<'_>) {
     let core = flow.core;
     let (source, destination) = (core.source(), core.destination());
@@ -97,9 +106,15 @@ pub(super) fn push(columns: &mut std::slice::IterMut<'_, RowColumn>, flow: &Flow
     unsigned(columns, core.last_packet);
     unsigned(columns, core.first_offset);
     text(columns, |out| out.extend_from_slice(flow.reason.name().as_bytes()));
+    columns.next();
 }
 
-fn text(columns: &mut std::slice::IterMut<'_, RowColumn>, write: impl FnOnce(&mut Vec<u8>)) {
+/// Appends to the last identity column.
+pub(super) fn push_tunnel(columns: &mut [RowColumn], tunnel: u32, tunnels: &Tunnels) {
+    text(&mut columns.iter_mut().skip(COLUMNS - 1), |out| tunnels.write(tunnel, out));
+}
+
+fn text<'a>(columns: &mut impl Iterator<Item = &'a mut RowColumn>, write: impl FnOnce(&mut Vec<u8>)) {
     if let Some(RowColumn::Text(column)) = columns.next() {
         let column: &mut TextColumn = column;
         write(&mut column.bytes);
@@ -119,7 +134,8 @@ fn signed(columns: &mut std::slice::IterMut<'_, RowColumn>, value: i64) {
     }
 }
 
-/// The first half of SHA-1 over the five words of the key, `first_ns` and `first_packet`, all big-endian.
+/// The first half of SHA-1 over the five words of the key, `first_ns` and `first_packet`, all big-endian. The
+/// virtual network need not enter: no two flows have the same first packet.
 fn flow_id(core: &Core) -> u128 {
     let mut input = [0; 56];
     let [a, b, c, d, e] = core.key.words();

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::NetError;
 pub use crate::flow::Flow;
+use crate::packet::Tunnels;
 use context::Context;
 pub use rows::{ColumnKind, RowColumn, RowField, RowKind, RowSchema, Rows, TextColumn};
 
@@ -143,7 +144,8 @@ fn column_fields(column: &'static Column) -> impl Iterator<Item = RowField> {
     })
 }
 
-/// Appends one flow to `rows`: identity, then the columns of `sets`, but for those that need its context.
+/// Appends one flow to `rows`: identity but for the tunnel, then the columns of `sets` but for those that need its
+/// context.
 pub(crate) fn push_row(rows: &mut Rows, sets: &[&'static FeatureSet], flow: &Flow<'_>) {
     let mut columns = rows.columns.iter_mut();
     identity::push(&mut columns, flow);
@@ -157,7 +159,12 @@ pub(crate) fn push_row(rows: &mut Rows, sets: &[&'static FeatureSet], flow: &Flo
     rows.len += 1;
 }
 
-/// Appends the context of the row that was appended last: the columns that [`push_row`] left out.
+/// Appends the tunnel of the row that was appended last, which [`push_row`] left out.
+pub(crate) fn push_tunnel(rows: &mut Rows, tunnel: u32, tunnels: &Tunnels) {
+    identity::push_tunnel(&mut rows.columns, tunnel, tunnels);
+}
+
+/// Appends the context of the row that was appended last: the other columns that [`push_row`] left out.
 pub(crate) fn push_context(rows: &mut Rows, sets: &[&'static FeatureSet], context: &Context) {
     let columns =
         sets.iter().flat_map(|set| set.columns).flat_map(|column| std::iter::repeat_n(column, column.width));

@@ -125,8 +125,10 @@ impl RowColumn {
             (RowColumn::I64(values), RowColumn::I64(from)) => values.extend(from.get(row)),
             (RowColumn::U64(values), RowColumn::U64(from)) => values.extend(from.get(row)),
             (RowColumn::Text(values), RowColumn::Text(from)) => {
-                values.bytes.extend_from_slice(from.get(row).unwrap_or_default().as_bytes());
-                values.close();
+                if let Some(text) = from.get(row) {
+                    values.bytes.extend_from_slice(text.as_bytes());
+                    values.close();
+                }
             }
             (target, from) => debug_assert!(false, "{:?} into a column of {:?}", from.kind(), target.kind()),
         }
@@ -150,7 +152,7 @@ impl Rows {
         Rows { schema: Arc::clone(schema), columns, len: 0 }
     }
 
-    /// Appends a row of another batch of the same schema.
+    /// Appends a row of another batch of the same schema; what that one has no values of yet stays without.
     pub(crate) fn copy_row(&mut self, from: &Rows, row: usize) {
         for (target, source) in self.columns.iter_mut().zip(&from.columns) {
             target.copy_value(source, row);

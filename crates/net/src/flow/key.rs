@@ -1,13 +1,16 @@
-//! The key of a flow: five words that are the same for both directions.
+//! The key of a flow: addresses, ports, protocol, VLAN and virtual network, the same for both directions.
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use crate::packet::{Packet, icmp};
 
-/// Protocol, both endpoints and VLAN, free of direction.
+/// Protocol, both endpoints, VLAN and virtual network, free of direction.
 ///
 /// The endpoint (address, port) that is smaller as a number comes first. The VLAN identifier of the innermost tag
-/// (0 when untagged) is part of the key, as in Suricata and NFStream: equal addresses in two VLANs are two hosts.
+/// (0 when untagged) is part of the key, as in Suricata and NFStream: equal addresses in two VLANs are two hosts. So
+/// is the network identifier of VXLAN and Geneve (0 without). Other tunnels are not: their identifiers differ by
+/// direction, and their endpoints may change while a flow lives.
 /// ICMP messages carry type and code in place of ports as Community ID has it; one that no other message answers
 /// keeps its direction, so A→B and B→A are two flows. IPv4 and IPv6 never share a key, not even for mapped
 /// addresses. Transports without ports, and fragments whose first was not seen, have ports 0.
@@ -19,6 +22,7 @@ pub struct FlowKey {
     high: [u64; 2],
     /// IP version, protocol, VLAN, both ports.
     meta: u64,
+    network: u32,
 }
 
 const VERSION_6: u64 = 1 << 56;
@@ -40,19 +44,21 @@ impl FlowKey {
         let destination = (bits(packet.destination), packet.destination_port);
         let version = if packet.source.is_ipv6() { VERSION_6 } else { 0 };
         let rest = version | u64::from(packet.protocol) << 48 | u64::from(packet.vlan) << 32;
+        let network = packet.network;
         if source <= destination || is_one_way(packet.protocol, packet.source_port) {
-            (FlowKey::new(source, destination, rest), Orientation::LowToHigh)
+            (FlowKey::new(source, destination, rest, network), Orientation::LowToHigh)
         } else {
-            (FlowKey::new(destination, source, rest), Orientation::HighToLow)
+            (FlowKey::new(destination, source, rest, network), Orientation::HighToLow)
         }
     }
 
     #[inline]
-    fn new(low: (u128, u16), high: (u128, u16), rest: u64) -> FlowKey {
+    fn new(low: (u128, u16), high: (u128, u16), rest: u64, network: u32) -> FlowKey {
         FlowKey {
             low: words(low.0),
             high: words(high.0),
             meta: rest | u64::from(low.1) << 16 | u64::from(high.1),
+            network,
         }
     }
 
@@ -76,6 +82,11 @@ impl FlowKey {
         (self.meta >> 32) as u16
     }
 
+    /// Identifier of the VXLAN or Geneve network, 0 without.
+    pub fn network(&self) -> u32 {
+        self.network
+    }
+
     /// Whether the key keeps its direction: an ICMP message that none answers.
     pub fn is_one_way(&self) -> bool {
         is_one_way(self.protocol(), self.low().1)
@@ -89,7 +100,7 @@ impl FlowKey {
         }
     }
 
-    /// The whole key as words, for hashing.
+    /// The key but for [`FlowKey::network`] as words.
     #[inline]
     pub fn words(&self) -> [u64; 5] {
         let ([a, b], [c, d]) = (self.low, self.high);
@@ -100,7 +111,19 @@ impl FlowKey {
     /// whoever knows the seed can collide it.
     #[inline]
     pub fn stable_hash(&self, seed: u64) -> u64 {
-        self.words().into_iter().fold(seed ^ FOLD_START, |hash, word| fold(hash ^ word, FOLD_BY))
+        let hash = self.words().into_iter().fold(seed ^ FOLD_START, |hash, word| fold(hash ^ word, FOLD_BY));
+        if self.network == 0 { hash } else { fold(hash ^ u64::from(self.network), FOLD_BY) }
+    }
+}
+
+/// The network only when there is one: most flows have none and need not pay for it.
+impl Hash for FlowKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.words().hash(state);
+        if self.network != 0 {
+            self.network.hash(state);
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub enum Class {
 /// Identity, counters and connection state of a flow.
 #[derive(Clone, Copy, Debug)]
 pub struct Core {
-    /// Both endpoints, protocol and VLAN.
+    /// Both endpoints, protocol, VLAN and virtual network.
     pub key: FlowKey,
     /// Capture time of the first packet.
     pub first_ns: i64,
@@ -58,6 +58,8 @@ pub struct Core {
     pub bytes: [u64; 2],
     /// Payload bytes forward, backward.
     pub payload_bytes: [u64; 2],
+    /// Number of the first packet's tunnel in the capture's [`Tunnels`](crate::packet::Tunnels); 0 = none.
+    pub tunnel: u32,
     /// Sequence number of the forward SYN.
     syn_seq: u32,
     marks: u16,
@@ -87,6 +89,7 @@ impl Core {
             packets: [0; 2],
             bytes: [0; 2],
             payload_bytes: [0; 2],
+            tunnel: packet.tunnel,
             syn_seq: 0,
             marks: 0,
             forward,

@@ -6,7 +6,7 @@ use super::{MeterReport, Progress, WATCH_TICKS};
 use crate::NetError;
 use crate::capture::{Capture, Frame, Next};
 use crate::flow::{Arrival, Clock};
-use crate::packet::{self, Decoded, Fault, FragmentPorts, Protocol};
+use crate::packet::{self, Decoded, Fault, FragmentPorts, Protocol, Tunnels};
 
 /// Reads a capture to its end or its fault, and counts everything it sees.
 pub(super) struct Intake<'a> {
@@ -14,6 +14,7 @@ pub(super) struct Intake<'a> {
     seed: u64,
     clock: Clock,
     fragments: FragmentPorts,
+    tunnels: Tunnels,
     counters: Counters,
     ticks: u64,
     quiet: bool,
@@ -50,6 +51,7 @@ impl<'a> Intake<'a> {
             seed,
             clock: Clock::default(),
             fragments: FragmentPorts::default(),
+            tunnels: Tunnels::default(),
             counters: Counters::default(),
             ticks: 0,
             quiet: false,
@@ -66,6 +68,11 @@ impl<'a> Intake<'a> {
     /// Clock time at the last packet read.
     pub(super) fn now_ns(&self) -> Option<i64> {
         self.clock.now_ns()
+    }
+
+    /// The tunnels of all packets read.
+    pub(super) fn tunnels(&self) -> &Tunnels {
+        &self.tunnels
     }
 
     /// Reads one frame.
@@ -94,6 +101,7 @@ impl<'a> Intake<'a> {
         let decoded = packet::decode(&frame);
         self.counters.add(&frame, &decoded);
         let Some(mut packet) = decoded.packet else { return Taken::WithoutFlow };
+        packet.tunnel = self.tunnels.number(decoded.tunnel.as_ref());
         self.fragments.resolve(&mut packet);
         Taken::Arrival(Arrival::new(packet, clock_ns, self.seed))
     }
@@ -138,6 +146,7 @@ impl<'a> Intake<'a> {
             undecoded_links: counters.undecoded_links.into_iter().collect(),
             faults: counters.faults.into_iter().map(|(fault, packets)| (fault.name(), packets)).collect(),
             truncated: counters.truncated,
+            unlisted_tunnel_packets: self.tunnels.unlisted_packets(),
             unresolved_fragments: self.fragments.unresolved(),
             backward_times: self.clock.backward(),
             clock_rebased: self.clock.rebased(),

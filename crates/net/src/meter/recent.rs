@@ -23,6 +23,7 @@ pub(super) struct Brief {
     pub(super) first_ns: i64,
     pub(super) sent_bytes: u64,
     pub(super) received_bytes: u64,
+    pub(super) tunnel: u32,
 }
 
 impl Brief {
@@ -38,6 +39,7 @@ impl Brief {
             first_ns: core.first_ns,
             sent_bytes,
             received_bytes,
+            tunnel: core.tunnel,
         }
     }
 }
@@ -198,6 +200,7 @@ mod tests {
             first_ns: second * 1_000_000_000,
             sent_bytes,
             received_bytes: 10,
+            tunnel: 0,
         }
     }
 

@@ -15,6 +15,7 @@ use super::{MeterSpec, Outlet, Progress, TICK_PACKETS};
 use crate::NetError;
 use crate::features::{self, FeatureSet, Needs, RowSchema, Rows};
 use crate::flow::{Arrival, FlowTable, Order, SHARDS, TableCounts};
+use crate::packet::Tunnels;
 
 /// Ticks under way at once. Below this many, neither side ever waits for a full channel while the other waits too.
 const DEPTH: u64 = 4;
@@ -90,12 +91,12 @@ fn feed(
         under_way += 1;
         // While a live interface is quiet nothing else happens: nobody's rows wait for its next packet.
         while under_way == DEPTH || (under_way > 0 && intake.is_quiet()) {
-            merge_tick(workers, outlet)?;
+            merge_tick(workers, outlet, intake.tunnels())?;
             under_way -= 1;
         }
         intake.watch(outlet.delivered, watch)?;
     }
-    (0..under_way).try_for_each(|_| merge_tick(workers, outlet))
+    (0..under_way).try_for_each(|_| merge_tick(workers, outlet, intake.tunnels()))
 }
 
 fn send_tick(intake: &mut Intake<'_>, workers: &mut [Worker]) {
@@ -119,14 +120,14 @@ fn send_tick(intake: &mut Intake<'_>, workers: &mut [Worker]) {
 }
 
 /// Takes the oldest unanswered tick's rows from every worker, smallest order first.
-fn merge_tick(workers: &mut [Worker], outlet: &mut Outlet<'_>) -> Result<(), NetError> {
+fn merge_tick(workers: &mut [Worker], outlet: &mut Outlet<'_>, tunnels: &Tunnels) -> Result<(), NetError> {
     let mut heads: Vec<Head> = workers.iter_mut().map(Head::first).collect();
     loop {
         let smallest =
             heads.iter().enumerate().filter_map(|(worker, head)| Some((head.order()?, worker))).min();
         let Some((_, worker)) = smallest else { return Ok(()) };
         if let (Some(head), Some(worker)) = (heads.get_mut(worker), workers.get_mut(worker)) {
-            head.copy_to(outlet)?;
+            head.copy_to(outlet, tunnels)?;
             head.step(worker);
         }
     }
@@ -149,9 +150,9 @@ impl Head {
         self.chunk.leaving.get(self.row).map(|(order, _)| *order)
     }
 
-    fn copy_to(&self, outlet: &mut Outlet<'_>) -> Result<(), NetError> {
+    fn copy_to(&self, outlet: &mut Outlet<'_>, tunnels: &Tunnels) -> Result<(), NetError> {
         let Some((_, brief)) = self.chunk.leaving.get(self.row) else { return Ok(()) };
-        outlet.copy(&self.chunk.rows, self.row, *brief)
+        outlet.copy(&self.chunk.rows, self.row, *brief, tunnels)
     }
 
     fn step(&mut self, worker: &mut Worker) {

@@ -2,8 +2,8 @@
 //! top of it, and the PPP tunnels of PPTP, version 1 (RFC 2637).
 
 use super::ethernet;
-use super::tunnel::{Carried, Content};
 use super::protocol::TunnelKind;
+use super::tunnel::{Carried, Content};
 
 const CHECKSUM: u16 = 0x8000;
 const ROUTING: u16 = 0x4000;

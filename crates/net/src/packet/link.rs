@@ -68,7 +68,8 @@ pub(super) fn raw(data: &[u8], start: usize, vlan: u16) -> Result<Network, Fault
 /// Per-packet information (PPI 1.0.7): version, flags, length of all of it, link type of the frame behind it, each
 /// little-endian. It never nests.
 fn information(data: &[u8]) -> Result<Network, Stop> {
-    let [version, _, length_low, length_high, link @ ..] = *data.first_chunk::<8>().ok_or(Fault::ShortLink)?;
+    let [version, _, length_low, length_high, link @ ..] =
+        *data.first_chunk::<8>().ok_or(Fault::ShortLink)?;
     let header_bytes = usize::from(u16::from_le_bytes([length_low, length_high]));
     let link = LinkType(u32::from_le_bytes(link));
     if version != 0 || header_bytes < 8 || link == LinkType::PPI {
@@ -150,7 +151,10 @@ mod tests {
     fn per_packet_information_names_the_link_type_behind_it() {
         let ethernet = [&[0; 12][..], &[0x08, 0x00, 0x45]].concat();
         let data = [&[0, 0, 12, 0, 1, 0, 0, 0, 9, 9, 9, 9][..], &ethernet].concat();
-        assert_eq!(decode(LinkType::PPI, &data), Ok(Network { ethertype: ethernet::IPV4, start: 26, vlan: 0 }));
+        assert_eq!(
+            decode(LinkType::PPI, &data),
+            Ok(Network { ethertype: ethernet::IPV4, start: 26, vlan: 0 })
+        );
         let nested = [0, 0, 8, 0, 192, 0, 0, 0, 0];
         assert_eq!(decode(LinkType::PPI, &nested), Err(Stop::At(Fault::BadRadioHeader)));
     }

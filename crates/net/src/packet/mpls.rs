@@ -9,8 +9,9 @@ const MAX_LABELS: usize = 16;
 /// as routers do when they balance load (RFC 4928 section 2) and much as Wireshark does:
 /// - 4 or 6 with an IP header whose lengths are possible: IP;
 /// - 1: an associated channel (RFC 4385 section 5), which carries no traffic of hosts;
-/// - 0 with something that looks like Ethernet 4 bytes on: a pseudowire with its control word (section 3);
-/// - whatever looks like Ethernet: a pseudowire without.
+/// - whatever looks like Ethernet: a pseudowire without control word. This comes before the next rule, which would
+///   take the place of a VLAN tag for that of the type;
+/// - 0 with something that looks like Ethernet 4 bytes on: a pseudowire with its control word (section 3).
 ///
 /// Anything else stays MPLS.
 pub(super) fn decode(data: &[u8], network: Network) -> Result<Network, Stop> {
@@ -21,8 +22,8 @@ pub(super) fn decode(data: &[u8], network: Network) -> Result<Network, Stop> {
         4 if is_ipv4(rest) => Ok(Network { ethertype: ethernet::IPV4, start, ..network }),
         6 if is_ipv6(rest) => Ok(Network { ethertype: ethernet::IPV6, start, ..network }),
         1 => Err(Stop::Holding(Protocol::Mpls)),
-        0 if is_ethernet(rest.get(4..)) => Ok(ethernet::decode_at(data, start + 4)?),
         _ if is_ethernet(Some(rest)) => Ok(ethernet::decode_at(data, start)?),
+        0 if is_ethernet(rest.get(4..)) => Ok(ethernet::decode_at(data, start + 4)?),
         _ => Err(Stop::Holding(Protocol::Mpls)),
     }
 }
@@ -122,6 +123,9 @@ mod tests {
         assert_eq!(decode_stack(0, &[0x10, 0, 0, 0x21, 0, 0, 0, 0]), mpls);
         assert_eq!(decode_stack(0, &[0xff; 30]), mpls);
         assert_eq!(decode_stack(0, &[]), Err(Stop::At(Fault::ShortLink)));
-        assert_eq!(decode(&LABEL, Network { ethertype: 0, start: 0, vlan: 0 }), Err(Stop::At(Fault::ShortLink)));
+        assert_eq!(
+            decode(&LABEL, Network { ethertype: 0, start: 0, vlan: 0 }),
+            Err(Stop::At(Fault::ShortLink))
+        );
     }
 }

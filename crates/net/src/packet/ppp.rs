@@ -82,7 +82,10 @@ mod tests {
         let session = [0x11, 0, 0, 1, 0, 22, 0x00, 0x21, 0x45];
         let ip = Network { ethertype: ethernet::IPV4, start: 8, vlan: 3 };
         assert_eq!(decode_session(&session, network), Ok(ip));
-        assert_eq!(decode_session(&[0x11, 0xa7, 0, 1, 0, 0], network), Err(Stop::Holding(Protocol::PppoeSession)));
+        assert_eq!(
+            decode_session(&[0x11, 0xa7, 0, 1, 0, 0], network),
+            Err(Stop::Holding(Protocol::PppoeSession))
+        );
         assert_eq!(decode_session(&session[..5], network), Err(Stop::At(Fault::ShortLink)));
     }
 

@@ -10,10 +10,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
+pub use super::protocol::TunnelKind;
 use super::{Decoded, Fault, Fragment, Network, Packet, Protocol, Stop};
 use super::{ethernet, geneve, gre, gtp, link, ppp, teredo, vxlan};
 use crate::capture::Frame;
-pub use super::protocol::TunnelKind;
 
 /// Encapsulations followed in one frame. Networks nest two or three; more than this many is an attack on decoders.
 pub const MAX_DEPTH: u8 = 8;
@@ -90,7 +90,10 @@ pub(super) fn may_carry(packet: &Packet) -> bool {
 
 #[inline]
 fn is_tunnel_port(port: u16) -> bool {
-    matches!(port, vxlan::PORT | vxlan::LINUX_PORT | vxlan::GPE_PORT | geneve::PORT | gtp::PORT | teredo::PORT)
+    matches!(
+        port,
+        vxlan::PORT | vxlan::LINUX_PORT | vxlan::GPE_PORT | geneve::PORT | gtp::PORT | teredo::PORT
+    )
 }
 
 /// Goes from a packet to the innermost one it carries.
@@ -103,7 +106,8 @@ pub(super) fn follow(frame: &Frame<'_>, mut decoded: Decoded) -> Decoded {
             break;
         }
         let inner = decode_content(frame, &outer, &carried);
-        let Some(packet) = inner.packet.filter(|_| carried.kind.is_declared() || is_sound(inner.fault)) else {
+        let Some(packet) = inner.packet.filter(|_| carried.kind.is_declared() || is_sound(inner.fault))
+        else {
             return without_packet(decoded, &inner, carried.kind);
         };
         let (source, destination) = (outer.source, outer.destination);

@@ -60,7 +60,8 @@ fn decode_data(data: &[u8], start: usize, (kind, flags): (u8, u8), unit: usize) 
 /// Reads a radiotap header (radiotap.org): version 0, length, and bitmaps of the fields present, of which only the
 /// flags matter: whether the frame's header was padded to a multiple of 4 bytes.
 pub(super) fn decode_radiotap(data: &[u8]) -> Result<Network, Stop> {
-    let [version, _, length_low, length_high, present @ ..] = *data.first_chunk::<8>().ok_or(Fault::ShortLink)?;
+    let [version, _, length_low, length_high, present @ ..] =
+        *data.first_chunk::<8>().ok_or(Fault::ShortLink)?;
     let header_bytes = usize::from(u16::from_le_bytes([length_low, length_high]));
     if version != 0 || header_bytes < 8 {
         return Err(Fault::BadRadioHeader.into());

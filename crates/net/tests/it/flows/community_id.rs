@@ -263,6 +263,8 @@ fn packet((protocol, source, destination, from, to, ..): &Vector) -> Packet {
         destination_port: answer.map_or(*to, u16::from),
         protocol: *protocol,
         vlan: 0,
+        network: 0,
+        tunnel: 0,
         ip_bytes: 0,
         header_bytes: 0,
         payload_bytes: 0,

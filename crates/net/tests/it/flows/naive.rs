@@ -10,7 +10,7 @@ use cormorant_net::packet::{Fragment, Packet, TcpFlags};
 use super::{Cell, Row};
 
 /// The key of a flow: sorted endpoints, unless the message is one-way ICMP.
-type Key = ((IpAddr, u16), (IpAddr, u16), u8, u16);
+type Key = ((IpAddr, u16), (IpAddr, u16), u8, (u16, u32));
 
 struct Open {
     /// Packets of this record; `true` = forward.
@@ -121,9 +121,9 @@ fn key(packet: &Packet) -> Key {
     };
     let one_way = matches!(packet.protocol, 1 | 58) && !answered.contains(&packet.source_port);
     if one_way || source <= destination {
-        (source, destination, packet.protocol, packet.vlan)
+        (source, destination, packet.protocol, (packet.vlan, packet.network))
     } else {
-        (destination, source, packet.protocol, packet.vlan)
+        (destination, source, packet.protocol, (packet.vlan, packet.network))
     }
 }
 

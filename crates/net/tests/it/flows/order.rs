@@ -168,7 +168,7 @@ fn the_schema_is_known_before_the_capture() {
     let known = schema(&spec).expect("known sets");
     assert!(batches.iter().all(|batch| batch.schema == known));
     let plain = schema(&MeterSpec { sets: Vec::new(), ..spec }).expect("no set is fine");
-    assert_eq!(plain.fields.iter().filter(|field| field.identity).count(), 14);
+    assert_eq!(plain.fields.iter().filter(|field| field.identity).count(), 15);
     assert!(plain.fields.iter().all(|field| !field.doc.is_empty()));
     assert!(
         FEATURE_SETS
