@@ -97,6 +97,16 @@ pub enum NetError {
     /// The filter does not fit a link type of the capture.
     #[error(transparent)]
     Filter(#[from] FilterError),
+    /// With this timeout no flow could last.
+    #[error(
+        "the {what} is {found_ns} ns: expected more than 0; nothing was read; leave it out for the default"
+    )]
+    Timeout {
+        /// Which one.
+        what: &'static str,
+        /// What was asked for.
+        found_ns: i64,
+    },
     /// Whoever takes the rows could not: the writer's own error.
     #[error(transparent)]
     Sink(Box<dyn std::error::Error + Send + Sync>),

@@ -119,6 +119,7 @@ pub fn meter(
     sink: &mut dyn FnMut(Rows) -> Result<(), NetError>,
 ) -> Result<MeterReport, NetError> {
     let sets = features::select(&spec.sets)?;
+    spec.flow.check()?;
     let mut outlet = Outlet::new(&sets, spec.batch_rows, sink)?;
     let mut intake = Intake::new(capture, spec.flow.seed);
     let needs = sets.iter().fold(Needs::CORE, |needs, set| needs.with(set.needs));

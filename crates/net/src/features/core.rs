@@ -32,12 +32,14 @@ pub(super) const DURATION: Column = Column {
 pub(super) const PACKETS: Column = counter("packets", "packets", "packets of both directions", |flow, _| {
     Value::U64(flow.core.all_packets())
 });
-pub(super) const FWD_PACKETS: Column =
-    counter("fwd_packets", "packets", "packets in the direction of the first one", |flow, _| {
-        Value::U64(forward(flow.core.packets))
-    });
+pub(super) const FWD_PACKETS: Column = counter(
+    "fwd_packets",
+    "packets",
+    "packets in the direction of the first one, or against it when that was a SYN-ACK: from the client",
+    |flow, _| Value::U64(forward(flow.core.packets)),
+);
 pub(super) const BWD_PACKETS: Column =
-    counter("bwd_packets", "packets", "packets against the direction of the first one", |flow, _| {
+    counter("bwd_packets", "packets", "packets of the other direction", |flow, _| {
         Value::U64(backward(flow.core.packets))
     });
 pub(super) const BYTES: Column = counter(

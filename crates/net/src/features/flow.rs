@@ -1,7 +1,8 @@
 //! The `flow` set: the default statistics of both directions, readable without any payload.
 //!
 //! Conventions, for every column:
-//! - `fwd` is the direction of the flow's first packet, `bwd` the other; without prefix, both together.
+//! - `fwd` is the direction of the flow's first packet (against it when that is a SYN-ACK, which answers a client), `bwd`
+//!   the other; without prefix, both together.
 //! - Sizes are IP bytes by the IP header's length field; payload is what is above the transport header by the same
 //!   length. Neither padding nor the snapshot length matters. Segmentation offload shows as sent by the host.
 //! - A gap (IAT) is between consecutive packets, each time clamped to the running maximum of the flow, so gaps are
@@ -301,13 +302,40 @@ static COLUMNS: &[Column] = &[
     count!(
         "fwd_retransmissions",
         "packets",
-        "forward segments whose last byte lies at or before the highest one seen: retransmitted, duplicated, or \
-         reordered and late; an estimate from one capture point. SYN and FIN count as a byte, keep-alives and RST are \
-         left out",
+        "forward segments that start below the next sequence number expected and bring nothing that was missing: sent again \
+         or captured twice, wholly or in part; SYN and FIN count as a byte, RST, keep-alives and window probes are left out",
         |f| u64::from(f.stats.forward().retransmissions),
     ),
     count!("bwd_retransmissions", "packets", "as fwd_retransmissions, backward", |f| {
         u64::from(f.stats.backward().retransmissions)
+    }),
+    count!(
+        "fwd_out_of_order",
+        "packets",
+        "forward segments that start below the next sequence number expected and bring something that was missing: \
+         reordered, or sent again because it was lost before the capture point; up to 3 holes are remembered",
+        |f| u64::from(f.stats.forward().out_of_order),
+    ),
+    count!("bwd_out_of_order", "packets", "as fwd_out_of_order, backward", |f| {
+        u64::from(f.stats.backward().out_of_order)
+    }),
+    count!(
+        "fwd_gaps",
+        "packets",
+        "forward segments that start beyond the next sequence number expected: something before them was lost, reordered \
+         or not captured (Wireshark's tcp.analysis.lost_segment)",
+        |f| u64::from(f.stats.forward().gaps),
+    ),
+    count!("bwd_gaps", "packets", "as fwd_gaps, backward", |f| u64::from(f.stats.backward().gaps)),
+    count!(
+        "fwd_duplicate_acks",
+        "packets",
+        "forward segments with nothing but an ACK that repeats number and window of the segment before it and answers no \
+         keep-alive or window probe (Wireshark's tcp.analysis.duplicate_ack)",
+        |f| u64::from(f.stats.forward().duplicate_acks),
+    ),
+    count!("bwd_duplicate_acks", "packets", "as fwd_duplicate_acks, backward", |f| {
+        u64::from(f.stats.backward().duplicate_acks)
     }),
     count!(
         "keep_alives",
@@ -315,6 +343,13 @@ static COLUMNS: &[Column] = &[
         "TCP segments of at most one byte whose sequence number is one before the next expected (Wireshark's \
          tcp.analysis.keep_alive), both directions",
         |f| u64::from(f.stats.counts.keep_alives),
+    ),
+    count!(
+        "window_probes",
+        "packets",
+        "TCP segments of one byte, the next one expected, while the other side's window is closed (Wireshark's \
+         tcp.analysis.zero_window_probe), both directions",
+        |f| u64::from(f.stats.counts.window_probes),
     ),
     real!(
         "fwd_window_first",

@@ -28,8 +28,13 @@ const FIELDS: [(&str, ColumnKind, &str, &str); 15] = [
         "Community ID version 1 (github.com/corelight/community-id-spec), shared with Zeek, Suricata and Wireshark; the \
          same for all records of a 5-tuple",
     ),
-    ("source", ColumnKind::Text, "", "address that sent the first packet"),
-    ("destination", ColumnKind::Text, "", "address that received the first packet"),
+    (
+        "source",
+        ColumnKind::Text,
+        "",
+        "address that sent the first packet; the address it went to when that was a SYN-ACK, which a client must have asked for",
+    ),
+    ("destination", ColumnKind::Text, "", "the other address"),
     (
         "source_port",
         ColumnKind::U64,
@@ -64,7 +69,8 @@ const FIELDS: [(&str, ColumnKind, &str, &str); 15] = [
         "expiry_reason",
         ColumnKind::Text,
         "",
-        "why the record ended: idle, active, fin, rst, evicted or end (of the capture)",
+        "why the record ended: idle, active, fin, rst, reused (ports, by another connection), emergency (memory nearly full), \
+         evicted (memory full) or end (of the capture)",
     ),
     (
         "tunnel",

@@ -1,7 +1,7 @@
 //! The flow table: packets in, ended flows out, in bounded memory and in one total order.
 //!
 //! A flow is the packets of one [`FlowKey`] between two expiry events, both directions together; *forward* is the
-//! direction of its first packet. Flows live in 64 logical shards whatever the number of threads ([`FlowTable`]); a
+//! direction of its first packet (but see `tcp` for a SYN-ACK seen first). Flows live in 64 logical shards whatever the number of threads ([`FlowTable`]); a
 //! shard is a hash table over slabs of flow state, with one list per timeout class in order of the last
 //! packet, so that expiring and evicting cost O(1) and never depend on bucket order.
 //!
@@ -13,11 +13,13 @@ mod clock;
 pub mod community_id;
 mod key;
 mod moments;
+mod sequence;
 mod shard;
 mod splt;
 mod state;
 mod stats;
 mod table;
+mod tcp;
 
 pub use clock::{Clock, REBASE_NS, REBASE_PACKETS};
 pub use key::{FlowKey, Orientation};
@@ -26,6 +28,8 @@ pub use splt::{SPLT_PACKETS, Splt, SpltPacket};
 pub use state::{Class, Core, Direction};
 pub use stats::{ACTIVITY_GAP_NS, BURST_GAP_NS, Counts, Handshake, LARGE_BYTES, SMALL_BYTES, Side, Stats};
 pub use table::{Arrival, FlowTable, Order, SHARDS, TableCounts};
+
+use crate::NetError;
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -43,8 +47,11 @@ pub struct FlowConfig {
     /// A TCP flow whose handshake is not complete ends this long after its last packet: 120 s, longer than the
     /// gap between two retries of a SYN, so that one attempt stays one flow.
     pub half_open_ns: i64,
-    /// Bytes all flows together may take, split evenly over the shards. What does not fit is evicted, half-open
-    /// flows first, and counted.
+    /// Timeouts that hold instead while a shard is more than nine tenths full.
+    pub emergency: EmergencyTimeouts,
+    /// Bytes all flows together may take, split evenly over the shards, at least four flows each. When a shard is nearly full the
+    /// emergency timeouts hold; what still does not fit is evicted, half-open flows first. Both are counted.
+    /// Half-open flows never take more than a quarter.
     pub mem_bytes: u64,
     /// Chooses the shard of a flow. With equal seeds, equal captures give equal rows, evictions included.
     pub seed: u64,
@@ -59,9 +66,59 @@ impl Default for FlowConfig {
             active_ns: 1800 * SECOND_NS,
             close_delay_ns: 5 * SECOND_NS,
             half_open_ns: 120 * SECOND_NS,
+            emergency: EmergencyTimeouts::default(),
             mem_bytes: 128 << 20,
             seed: 0,
             community_seed: 0,
+        }
+    }
+}
+
+impl FlowConfig {
+    /// Refuses timeouts with which no flow could last.
+    ///
+    /// # Errors
+    /// A timeout of zero or below.
+    pub fn check(&self) -> Result<(), NetError> {
+        let emergency = &self.emergency;
+        let timeouts = [
+            ("idle timeout", self.idle_ns),
+            ("active timeout", self.active_ns),
+            ("close delay", self.close_delay_ns),
+            ("half-open timeout", self.half_open_ns),
+            ("emergency timeout of half-open flows", emergency.half_open_ns),
+            ("emergency timeout of unanswered flows", emergency.unanswered_ns),
+            ("emergency timeout of open flows", emergency.open_ns),
+            ("emergency timeout of closed flows", emergency.closed_ns),
+        ];
+        match timeouts.into_iter().find(|(_, ns)| *ns <= 0) {
+            None => Ok(()),
+            Some((what, found_ns)) => Err(NetError::Timeout { what, found_ns }),
+        }
+    }
+}
+
+/// How long flows of each class may be quiet while their shard is more than nine tenths full. Only a new flow looks at that, so
+/// when it does not come, nothing ends early. A flow that was closed keeps `fin` or `rst` as its reason, the others have `emergency`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmergencyTimeouts {
+    /// TCP whose handshake is not complete: 10 s, beyond the first three retries of a SYN (RFC 6298: after 1, 3 and 7 s).
+    pub half_open_ns: i64,
+    /// Another protocol, packets in one direction only: 10 s (Suricata's `emergency-new`).
+    pub unanswered_ns: i64,
+    /// Both sides take part: 60 s.
+    pub open_ns: i64,
+    /// TCP after a RST or a FIN from both sides: 1 s.
+    pub closed_ns: i64,
+}
+
+impl Default for EmergencyTimeouts {
+    fn default() -> EmergencyTimeouts {
+        EmergencyTimeouts {
+            half_open_ns: 10 * SECOND_NS,
+            unanswered_ns: 10 * SECOND_NS,
+            open_ns: 60 * SECOND_NS,
+            closed_ns: SECOND_NS,
         }
     }
 }
@@ -77,6 +134,10 @@ pub enum ExpiryReason {
     Fin,
     /// RST, then quiet for the close delay or a new connection on the same ports.
     Rst,
+    /// Not closed, but a SYN with another sequence number began a new connection on the same ports.
+    Reused,
+    /// The memory budget was nearly full and no packet came for the emergency timeout.
+    Emergency,
     /// The memory budget was full.
     Evicted,
     /// The capture ended while the flow was alive.
@@ -85,11 +146,13 @@ pub enum ExpiryReason {
 
 impl ExpiryReason {
     /// Every reason, in the order of their discriminants.
-    pub const ALL: [ExpiryReason; 6] = [
+    pub const ALL: [ExpiryReason; 8] = [
         ExpiryReason::Idle,
         ExpiryReason::Active,
         ExpiryReason::Fin,
         ExpiryReason::Rst,
+        ExpiryReason::Reused,
+        ExpiryReason::Emergency,
         ExpiryReason::Evicted,
         ExpiryReason::End,
     ];
@@ -101,6 +164,8 @@ impl ExpiryReason {
             ExpiryReason::Active => "active",
             ExpiryReason::Fin => "fin",
             ExpiryReason::Rst => "rst",
+            ExpiryReason::Reused => "reused",
+            ExpiryReason::Emergency => "emergency",
             ExpiryReason::Evicted => "evicted",
             ExpiryReason::End => "end",
         }

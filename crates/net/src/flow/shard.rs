@@ -22,8 +22,11 @@ use crate::features::Needs;
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     timeouts_ns: [i64; CLASSES],
+    emergency_ns: [i64; CLASSES],
     active_ns: i64,
     flows: usize,
+    /// From this many flows on the emergency timeouts hold.
+    crowd: usize,
     half_open: usize,
     needs: Needs,
 }
@@ -42,7 +45,18 @@ impl Limits {
         let flows = usize::try_from(config.mem_bytes / shards / per_flow).unwrap_or(usize::MAX);
         let flows = flows.clamp(4, NONE as usize);
         let timeouts_ns = [config.half_open_ns, config.idle_ns, config.idle_ns, config.close_delay_ns];
-        Limits { timeouts_ns, active_ns: config.active_ns, flows, half_open: flows / 4, needs }
+        let emergency = &config.emergency;
+        let emergency_ns =
+            [emergency.half_open_ns, emergency.unanswered_ns, emergency.open_ns, emergency.closed_ns];
+        Limits {
+            timeouts_ns,
+            emergency_ns,
+            active_ns: config.active_ns,
+            flows,
+            crowd: flows - flows / 10,
+            half_open: flows / 4,
+            needs,
+        }
     }
 
     /// Flows that one shard may hold.
@@ -140,8 +154,8 @@ impl Shard {
         if deadline_ns <= arrival.clock_ns {
             return Some((Order::at_time(deadline_ns, core), quiet_reason(core, ExpiryReason::Idle)));
         }
-        if core.is_succeeded_by(&arrival.packet, core.direction(arrival.orientation)) {
-            return Some((Order::at_packet(arrival, core), quiet_reason(core, ExpiryReason::Idle)));
+        if core.connection.is_succeeded_by(&arrival.packet, core.direction(arrival.orientation)) {
+            return Some((Order::at_packet(arrival, core), quiet_reason(core, ExpiryReason::Reused)));
         }
         let aged = arrival.clock_ns.saturating_sub(core.first_clock_ns) >= limits.active_ns;
         aged.then(|| (Order::at_packet(arrival, core), ExpiryReason::Active))
@@ -186,7 +200,7 @@ impl Shard {
     }
 
     fn begin(&mut self, core: Core, hash: u64, arrival: &Arrival, limits: &Limits, ended: &mut Vec<Ended>) {
-        if self.live() >= limits.flows {
+        if self.live() >= limits.crowd {
             self.make_room(arrival, limits, ended);
         }
         let slot = self.take_slot(core, limits);
@@ -202,8 +216,13 @@ impl Shard {
         self.peak = self.peak.max(self.live());
     }
 
+    /// Lets go of flows before another begins: what has ended anyway, then by the emergency timeouts, then the one that
+    /// matters least. Each step sees the same flows whoever looks when, so rows do not depend on it.
     fn make_room(&mut self, arrival: &Arrival, limits: &Limits, ended: &mut Vec<Ended>) {
         self.expire(arrival.clock_ns, limits, ended);
+        if self.live() >= limits.crowd {
+            self.hurry(arrival, limits, ended);
+        }
         if self.live() >= limits.flows
             && let Some(victim) = self.victim()
         {
@@ -222,6 +241,24 @@ impl Shard {
     fn evict(&mut self, slot: u32, arrival: &Arrival, ended: &mut Vec<Ended>) {
         let order = Order::at_packet(arrival, &self.cores[slot as usize]);
         self.end(slot, order, ExpiryReason::Evicted, ended);
+    }
+
+    /// Ends every flow that was quiet for the emergency timeout of its class.
+    fn hurry(&mut self, arrival: &Arrival, limits: &Limits, ended: &mut Vec<Ended>) {
+        for (class, timeout_ns) in limits.emergency_ns.into_iter().enumerate() {
+            while let Some(slot) = self.quiet_since(class, arrival.clock_ns.saturating_sub(timeout_ns)) {
+                let core = &self.cores[slot as usize];
+                let (order, reason) =
+                    (Order::at_packet(arrival, core), quiet_reason(core, ExpiryReason::Emergency));
+                self.end(slot, order, reason, ended);
+            }
+        }
+    }
+
+    /// The least recently seen flow of a class, if its last packet came at this time or before.
+    fn quiet_since(&self, class: usize, clock_ns: i64) -> Option<u32> {
+        let slot = self.lists[class].head;
+        (slot != NONE && self.links[slot as usize].last_clock_ns <= clock_ns).then_some(slot)
     }
 
     /// The flow to let go first: half-open, then unanswered, then the least recently seen of the rest.

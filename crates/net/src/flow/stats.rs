@@ -1,8 +1,9 @@
 //! What the statistical feature sets need of a flow: exact moments and counts of both directions.
 
 use super::moments::Moments;
+use super::sequence::{Segment, Sequence};
 use super::state::{Core, Direction};
-use crate::packet::{Packet, Tcp, TcpFlags};
+use crate::packet::{Fragment, Packet, Tcp, TcpFlags};
 
 /// A gap longer than this ends an active period: 5 s, as in CICFlowMeter.
 pub const ACTIVITY_GAP_NS: u64 = 5_000_000_000;
@@ -50,6 +51,8 @@ pub struct Counts {
     pub cwr: u32,
     /// TCP keep-alives: at most one byte, one before the next expected sequence number.
     pub keep_alives: u32,
+    /// TCP segments of one byte, the next one expected, into a closed window.
+    pub window_probes: u32,
     /// IP fragments.
     pub fragments: u32,
 }
@@ -86,11 +89,17 @@ pub struct Side {
     pub rst: u32,
     /// Packets with PSH.
     pub psh: u32,
-    /// TCP segments that brought nothing new.
+    /// TCP segments that repeat what was seen and fill no hole.
     pub retransmissions: u32,
+    /// TCP segments that bring what was missing below them.
+    pub out_of_order: u32,
+    /// TCP segments before which something is missing.
+    pub gaps: u32,
+    /// ACKs that repeat the one before them.
+    pub duplicate_acks: u32,
     /// Segments without SYN, FIN, RST that offer no window.
     pub zero_windows: u32,
-    next_seq: Option<u32>,
+    sequence: Sequence,
     /// Payload bytes of the first packet with payload; 0 when there is none.
     pub first_payload_bytes: u32,
     /// Window of the first TCP segment, not scaled.
@@ -115,7 +124,7 @@ impl Stats {
         response_ns: None,
         last_payload: None,
         turns: 0,
-        counts: Counts { urg: 0, ece: 0, cwr: 0, keep_alives: 0, fragments: 0 },
+        counts: Counts { urg: 0, ece: 0, cwr: 0, keep_alives: 0, window_probes: 0, fragments: 0 },
     };
 
     /// Adds a packet; `core` has not counted it yet.
@@ -130,7 +139,7 @@ impl Stats {
         if packet.payload_bytes > 0 {
             self.add_payload(packet.ts_ns, direction);
         }
-        self.counts.fragments += u32::from(packet.fragment != crate::packet::Fragment::None);
+        self.counts.fragments += u32::from(packet.fragment != Fragment::None);
         direction.of_mut(&mut self.sides).add(packet);
         if let Some(tcp) = &packet.tcp {
             self.add_tcp(tcp, packet, direction);
@@ -175,8 +184,25 @@ impl Stats {
             self.counts.ece += u32::from(tcp.flags.contains(TcpFlags::ECE));
             self.counts.cwr += u32::from(tcp.flags.contains(TcpFlags::CWR));
         }
-        let kept_alive = direction.of_mut(&mut self.sides).add_tcp(tcp, packet.payload_bytes);
-        self.counts.keep_alives += u32::from(kept_alive);
+        let [forward, backward] = &mut self.sides;
+        let (side, peer) =
+            if direction == Direction::Forward { (forward, backward) } else { (backward, forward) };
+        side.add_tcp(tcp);
+        if tcp.flags.intersects(TcpFlags::RST) {
+            return;
+        }
+        if packet.fragment != Fragment::None {
+            return side.sequence.restart();
+        }
+        match side.sequence.add(tcp, packet.payload_bytes, &peer.sequence) {
+            Segment::Expected => {}
+            Segment::Gap => side.gaps += 1,
+            Segment::Retransmission => side.retransmissions += 1,
+            Segment::OutOfOrder => side.out_of_order += 1,
+            Segment::DuplicateAck => side.duplicate_acks += 1,
+            Segment::KeepAlive => self.counts.keep_alives += 1,
+            Segment::WindowProbe => self.counts.window_probes += 1,
+        }
     }
 
     /// The forward direction.
@@ -257,8 +283,11 @@ impl Side {
         rst: 0,
         psh: 0,
         retransmissions: 0,
+        out_of_order: 0,
+        gaps: 0,
+        duplicate_acks: 0,
         zero_windows: 0,
-        next_seq: None,
+        sequence: Sequence::EMPTY,
         first_payload_bytes: 0,
         first_window: None,
         min_window: None,
@@ -285,9 +314,8 @@ impl Side {
         }
     }
 
-    /// Adds a TCP segment; says whether it is a keep-alive.
     #[inline]
-    fn add_tcp(&mut self, tcp: &Tcp, payload_bytes: u32) -> bool {
+    fn add_tcp(&mut self, tcp: &Tcp) {
         let flags = tcp.flags;
         self.fin += u32::from(flags.contains(TcpFlags::FIN));
         self.syn += u32::from(flags.contains(TcpFlags::SYN));
@@ -298,28 +326,5 @@ impl Side {
             self.min_window = Some(self.min_window.map_or(tcp.window, |least| least.min(tcp.window)));
             self.zero_windows += u32::from(tcp.window == 0);
         }
-        !flags.contains(TcpFlags::RST) && self.add_sequence(tcp, payload_bytes)
-    }
-
-    /// Follows the sequence numbers; counts a segment whose last byte was seen before, unless it is a keep-alive.
-    #[inline]
-    fn add_sequence(&mut self, tcp: &Tcp, payload_bytes: u32) -> bool {
-        let marks =
-            u32::from(tcp.flags.contains(TcpFlags::SYN)) + u32::from(tcp.flags.contains(TcpFlags::FIN));
-        let len = payload_bytes.wrapping_add(marks);
-        let end = tcp.seq.wrapping_add(len);
-        let Some(next) = self.next_seq else {
-            self.next_seq = Some(end);
-            return false;
-        };
-        if marks == 0 && len <= 1 && tcp.seq == next.wrapping_sub(1) {
-            return true;
-        }
-        if (end.wrapping_sub(next) as i32) > 0 {
-            self.next_seq = Some(end);
-        } else if len > 0 {
-            self.retransmissions += 1;
-        }
-        false
     }
 }

@@ -87,16 +87,16 @@ fn add(
     let key = key(packet);
     let sender = (packet.source, packet.source_port);
     let mut before = Vec::new();
-    let mut forward = sender;
+    let mut forward = if is_answer(packet) { (packet.destination, packet.destination_port) } else { sender };
     if let Some(open) = flows.get(&key) {
-        let reopened = closed(open).is_some() && is_fresh_syn(open, packet);
+        let reopened = is_fresh_syn(open, packet);
         if reopened || clock_ns - open.first_clock_ns >= config.active_ns {
             let open = flows.remove(&key).expect("just found");
             if !reopened {
                 before = [open.before.clone(), open.packets.clone()].concat();
                 forward = open.forward;
             }
-            ended.push(end(open, clock_ns, packet.number, if reopened { "idle" } else { "active" }));
+            ended.push(end(open, clock_ns, packet.number, if reopened { "reused" } else { "active" }));
         }
     }
     let open = flows.entry(key).or_insert_with(|| Open {
@@ -154,20 +154,26 @@ fn closed(open: &Open) -> Option<&'static str> {
     })
 }
 
+/// A SYN-ACK: its receiver asked for it.
+fn is_answer(packet: &Packet) -> bool {
+    has(packet, TcpFlags::SYN) && has(packet, TcpFlags::ACK) && !has(packet, TcpFlags::RST)
+}
+
+/// Whether a packet is a SYN with another number than its sender began with.
 fn is_fresh_syn(open: &Open, packet: &Packet) -> bool {
-    let opening = |packet: &Packet| {
-        has(packet, TcpFlags::SYN) && !has(packet, TcpFlags::ACK) && !has(packet, TcpFlags::RST)
-    };
+    let opening = has(packet, TcpFlags::SYN) && !has(packet, TcpFlags::ACK) && !has(packet, TcpFlags::RST);
     let forward = (packet.source, packet.source_port) == open.forward;
-    let first_syn = open
-        .before
-        .iter()
-        .chain(&open.packets)
-        .find(|(packet, f)| *f && opening(packet))
-        .map(|(packet, _)| packet);
-    let repeated =
-        forward && first_syn.is_some_and(|syn| syn.tcp.map(|tcp| tcp.seq) == packet.tcp.map(|tcp| tcp.seq));
-    opening(packet) && !repeated
+    let first = open.before.iter().chain(&open.packets).find_map(|(packet, f)| {
+        let tcp = packet.tcp?;
+        match (*f == forward, has(packet, TcpFlags::SYN), has(packet, TcpFlags::ACK)) {
+            (true, true, _) => Some(tcp.seq),
+            (true, false, _) => Some(tcp.seq.wrapping_sub(1)),
+            (false, _, true) => Some(tcp.ack.wrapping_sub(1)),
+            (false, _, false) => None,
+        }
+    });
+    let other = first.map_or(closed(open).is_some(), |first| packet.tcp.is_some_and(|tcp| tcp.seq != first));
+    opening && other
 }
 
 fn deadline_ns(key: &Key, open: &Open, config: &FlowConfig) -> i64 {
@@ -405,7 +411,6 @@ fn periods(row: &mut Row, all: &[&Packet]) {
 
 fn tcp(row: &mut Row, packets: &[(Packet, bool)], fwd: &[&Packet], bwd: &[&Packet]) {
     let all: Vec<&Packet> = packets.iter().map(|(packet, _)| packet).collect();
-    let mut keep_alives = 0;
     for (prefix, side) in [("fwd_", fwd), ("bwd_", bwd)] {
         for (name, flag) in
             [("syn", TcpFlags::SYN), ("fin", TcpFlags::FIN), ("rst", TcpFlags::RST), ("psh", TcpFlags::PSH)]
@@ -422,40 +427,97 @@ fn tcp(row: &mut Row, packets: &[(Packet, bool)], fwd: &[&Packet], bwd: &[&Packe
         row.insert(format!("{prefix}window_min"), float(windows(true).iter().min()));
         let zero = windows(true).iter().filter(|window| **window == 0).count();
         row.insert(format!("{prefix}zero_windows"), Cell::Integer(zero as i128));
-        let (again, alive) = repeated(side);
-        row.insert(format!("{prefix}retransmissions"), Cell::Integer(again));
-        keep_alives += alive;
     }
-    row.insert("keep_alives".into(), Cell::Integer(keep_alives));
+    sequences(row, packets);
     for (name, flag) in [("urg", TcpFlags::URG), ("ece", TcpFlags::ECE), ("cwr", TcpFlags::CWR)] {
         row.insert(name.into(), count(&all, |packet| has(packet, flag)));
     }
     handshake(row, packets);
 }
 
-/// Segments that bring nothing new, and keep-alives.
-fn repeated(side: &[&Packet]) -> (i128, i128) {
-    let (mut again, mut alive) = (0, 0);
-    let mut next: Option<i64> = None;
-    for packet in side.iter().filter(|packet| packet.tcp.is_some() && !has(packet, TcpFlags::RST)) {
-        let marks = i64::from(has(packet, TcpFlags::SYN)) + i64::from(has(packet, TcpFlags::FIN));
-        let bytes = i64::from(packet.payload_bytes) + marks;
-        let seq = i64::from(packet.tcp.expect("filtered").seq);
-        let Some(expected) = next else {
-            next = Some(seq + bytes);
+/// What is known of one direction's sequence, with numbers that do not wrap.
+#[derive(Clone, Default)]
+struct Sent {
+    /// One past the highest number; `None` before the first segment.
+    next: Option<i64>,
+    missing: Vec<(i64, i64)>,
+    ack: u32,
+    window: u16,
+    asked: bool,
+}
+
+/// Counts every segment as the one thing it is.
+fn sequences(row: &mut Row, packets: &[(Packet, bool)]) {
+    let kinds = ["retransmissions", "out_of_order", "gaps", "duplicate_acks"];
+    let mut counts: BTreeMap<String, i128> = BTreeMap::new();
+    counts.extend(kinds.iter().flat_map(|kind| [(format!("fwd_{kind}"), 0), (format!("bwd_{kind}"), 0)]));
+    counts.extend([("keep_alives".to_owned(), 0), ("window_probes".to_owned(), 0)]);
+    let mut sent = [Sent::default(), Sent::default()];
+    for (packet, forward) in packets.iter().filter(|(packet, _)| packet.tcp.is_some()) {
+        if has(packet, TcpFlags::RST) {
             continue;
-        };
-        // The segment's start relative to what is expected, in the half of the circle that is nearer.
-        let start = (seq - expected + (1 << 31)).rem_euclid(1 << 32) - (1 << 31);
-        if marks == 0 && bytes <= 1 && start == -1 {
-            alive += 1;
-        } else if wrapped(start + bytes) > 0 {
-            next = Some(expected + wrapped(start + bytes));
-        } else if bytes > 0 {
-            again += 1;
         }
+        let (own, other) = if *forward { (0, 1) } else { (1, 0) };
+        if packet.fragment != Fragment::None {
+            sent[own] = Sent::default();
+            continue;
+        }
+        let peer = sent[other].clone();
+        let kind = kind(&mut sent[own], &peer, packet);
+        let both = kind == "keep_alives" || kind == "window_probes";
+        let prefix = if both { "" } else { ["fwd_", "bwd_"][own] };
+        counts.entry(format!("{prefix}{kind}")).and_modify(|count| *count += 1);
+        let tcp = packet.tcp.expect("filtered");
+        (sent[own].ack, sent[own].window, sent[own].asked) = (tcp.ack, tcp.window, both);
     }
-    (again, alive)
+    row.extend(counts.into_iter().map(|(name, count)| (name, Cell::Integer(count))));
+}
+
+fn kind(own: &mut Sent, peer: &Sent, packet: &Packet) -> &'static str {
+    let tcp = packet.tcp.expect("filtered");
+    let plain = !has(packet, TcpFlags::SYN) && !has(packet, TcpFlags::FIN);
+    let marks = i64::from(has(packet, TcpFlags::SYN)) + i64::from(has(packet, TcpFlags::FIN));
+    let length = i64::from(packet.payload_bytes) + marks;
+    let Some(next) = own.next else {
+        own.next = Some(i64::from(tcp.seq) + length);
+        return "nothing";
+    };
+    let start = next + wrapped(i64::from(tcp.seq) - next);
+    let end = start + length;
+    let news: i64 = own.missing.iter().map(|(from, to)| (*to.min(&end) - *from.max(&start)).max(0)).sum();
+    let kind = match () {
+        () if plain && length == 1 && start == next && peer.next.is_some() && peer.window == 0 => {
+            "window_probes"
+        }
+        () if plain && length <= 1 && start == next - 1 => "keep_alives",
+        () if start > next => "gaps",
+        () if start < next && news > 0 => "out_of_order",
+        () if start < next && length > 0 => "retransmissions",
+        () if start == next && plain && length == 0 && !peer.asked && repeats_ack(own, packet) => {
+            "duplicate_acks"
+        }
+        () => "nothing",
+    };
+    if kind == "window_probes" || kind == "keep_alives" {
+        return kind;
+    }
+    if length > 0 {
+        let rest = |&(from, to): &(i64, i64)| [(from, to.min(start)), (from.max(end), to)];
+        own.missing = own.missing.iter().flat_map(rest).filter(|(from, to)| from < to).collect();
+    }
+    if start > next {
+        own.missing.push((next, start));
+    }
+    own.next = Some(next.max(end));
+    let too_far = next.max(end) - (1 << 30);
+    own.missing.retain(|(from, _)| *from >= too_far);
+    own.missing.drain(..own.missing.len().saturating_sub(3));
+    kind
+}
+
+fn repeats_ack(own: &Sent, packet: &Packet) -> bool {
+    let tcp = packet.tcp.expect("filtered");
+    has(packet, TcpFlags::ACK) && (own.ack, own.window) == (tcp.ack, tcp.window) && tcp.window != 0
 }
 
 fn wrapped(distance: i64) -> i64 {

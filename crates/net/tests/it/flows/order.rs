@@ -221,7 +221,7 @@ fn tcp(wait_s: f64, backward: bool, flags: u8, seq: u32, payload_bytes: u16) -> 
         ipv6: false,
         hosts: if backward { (2, 1) } else { (1, 2) },
         ports: if backward { (443, 40_000) } else { (40_000, 443) },
-        transport: Transport::Tcp { flags, seq, window: 1_000 },
+        transport: Transport::Tcp { flags, seq, ack: 0, window: 1_000 },
         payload_bytes,
         fragment: None,
         ttl: 64,

@@ -21,7 +21,7 @@ pub(super) struct Made {
 /// What is above IP.
 #[derive(Clone, Debug)]
 pub(super) enum Transport {
-    Tcp { flags: u8, seq: u32, window: u16 },
+    Tcp { flags: u8, seq: u32, ack: u32, window: u16 },
     Udp,
     Icmp { kind: u8, code: u8 },
     Other(u8),
@@ -44,7 +44,7 @@ pub(super) fn syn(source_port: u16, destination_port: u16) -> Made {
         ipv6: false,
         hosts: (1, 2),
         ports: (source_port, destination_port),
-        transport: Transport::Tcp { flags: 0x02, seq: 1, window: 1_000 },
+        transport: Transport::Tcp { flags: 0x02, seq: 1, ack: 0, window: 1_000 },
         payload_bytes: 0,
         fragment: None,
         ttl: 64,
@@ -89,7 +89,7 @@ fn ports() -> impl Strategy<Value = (u16, u16)> {
 }
 
 fn payload() -> impl Strategy<Value = u16> {
-    prop_oneof![3 => Just(0_u16), 1 => Just(1_u16), 2 => 1_u16..200, 2 => 1_000_u16..1_460]
+    prop_oneof![3 => Just(0_u16), 1 => Just(1_u16), 2 => 1_u16..200, 1 => Just(500), 2 => 1_000_u16..1_460]
 }
 
 fn transport() -> impl Strategy<Value = Transport> {
@@ -97,10 +97,18 @@ fn transport() -> impl Strategy<Value = Transport> {
         0x02, 0x02, 0x12, 0x12, 0x10, 0x10, 0x10, 0x10, 0x18, 0x18, 0x18, 0x11, 0x11, 0x04, 0x14, 0x00, 0x29,
         0xc2, 0x50,
     ]);
-    let seq = prop_oneof![4 => 0_u32..3_000, 1 => 0xffff_f800_u32..=u32::MAX, 1 => any::<u32>()];
-    let window = prop_oneof![Just(0_u16), any::<u16>()];
+    // Few round numbers, so that segments meet: hit, overlap, repeat and skip each other.
+    let seq = prop_oneof![
+        4 => (0_u32..8).prop_map(|place| place * 500),
+        4 => 0_u32..3_000,
+        1 => 0xffff_f800_u32..=u32::MAX,
+        1 => any::<u32>(),
+    ];
+    let ack = prop_oneof![4 => (0_u32..3).prop_map(|place| place * 500), 1 => any::<u32>()];
+    let window = prop_oneof![Just(0_u16), Just(1_000), any::<u16>()];
     prop_oneof![
-        6 => (flags, seq, window).prop_map(|(flags, seq, window)| Transport::Tcp { flags, seq, window }),
+        6 => (flags, seq, ack, window)
+            .prop_map(|(flags, seq, ack, window)| Transport::Tcp { flags, seq, ack, window }),
         2 => Just(Transport::Udp),
         1 => (prop::sample::select(vec![0_u8, 3, 8, 11, 128, 129, 1]), 0_u8..2)
             .prop_map(|(kind, code)| Transport::Icmp { kind, code }),
@@ -140,9 +148,10 @@ fn frame(made: &Made) -> Vec<u8> {
 fn transport_header(made: &Made) -> (u8, Vec<u8>) {
     let ports = [made.ports.0.to_be_bytes(), made.ports.1.to_be_bytes()].concat();
     match made.transport {
-        Transport::Tcp { flags, seq, window } => {
+        Transport::Tcp { flags, seq, ack, window } => {
             let rest =
-                [&seq.to_be_bytes()[..], &[0; 4], &[0x50, flags], &window.to_be_bytes(), &[0; 4]].concat();
+                [&seq.to_be_bytes()[..], &ack.to_be_bytes(), &[0x50, flags], &window.to_be_bytes(), &[0; 4]]
+                    .concat();
             (6, [ports, rest].concat())
         }
         Transport::Udp => (17, [&ports[..], &(8 + made.payload_bytes).to_be_bytes(), &[0; 2]].concat()),
