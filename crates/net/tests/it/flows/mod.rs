@@ -3,9 +3,11 @@
 mod agreement;
 mod community_id;
 mod context;
+mod exchange;
 mod flood;
 mod naive;
 mod order;
+mod tcp;
 mod traffic;
 
 use std::collections::BTreeMap;
