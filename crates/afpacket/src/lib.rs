@@ -47,7 +47,7 @@ pub struct Instruction {
     pub k: u32,
 }
 
-/// What the kernel has counted for a ring since it was opened.
+/// What was counted for a ring since it was opened. `received = yielded + dropped` once the ring is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Frames that passed the kernel's program, whether or not there was room for them.
@@ -56,6 +56,26 @@ pub struct Counts {
     pub dropped: u64,
     /// Times the ring ran full.
     pub freezes: u64,
+    /// Frames that were read from the ring.
+    pub yielded: u64,
+}
+
+impl Counts {
+    /// Whether every frame there was room for has been read, even those that the kernel has not handed over yet.
+    pub fn is_drained(&self) -> bool {
+        self.yielded + self.dropped >= self.received
+    }
+
+    /// The counts of two rings together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            dropped: self.dropped + other.dropped,
+            freezes: self.freezes + other.freezes,
+            yielded: self.yielded + other.yielded,
+        }
+    }
 }
 
 /// Who a process becomes when it gives up being root.

@@ -72,6 +72,14 @@ pub enum NetError {
         /// What to do next.
         advice: &'static str,
     },
+    /// The process could not give up the privileges that capturing needed.
+    #[error("cannot give up privileges: {what}; {advice}")]
+    Privileges {
+        /// What failed and what the operating system said.
+        what: String,
+        /// What to do next.
+        advice: &'static str,
+    },
     /// The caller's progress callback asked to stop.
     #[error("reading {name} was cancelled after {packets} packets")]
     Cancelled {

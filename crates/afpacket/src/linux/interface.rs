@@ -23,11 +23,14 @@ pub struct Interface {
 }
 
 impl Interface {
-    /// Looks an interface up. Needs no privilege.
+    /// Looks an interface up; `any` stands for all of them together, with index 0. Needs no privilege.
     ///
     /// # Errors
     /// [`Error::NotFound`], or what the system says.
     pub fn find(name: &str) -> Result<Self, Error> {
+        if name == "any" {
+            return Ok(Self { name: name.to_owned(), index: 0, hardware: libc::ARPHRD_VOID, up: true });
+        }
         let kind = (AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC);
         let asking = rustix::net::socket_with(kind.0, kind.1, kind.2, None).map_err(|e| Error::System {
             what: "cannot open a socket to ask about interfaces",

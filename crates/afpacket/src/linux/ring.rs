@@ -35,8 +35,6 @@ pub struct Ring {
     block: usize,
     walk: Option<Walk>,
     place: Place,
-    /// Frames yielded.
-    yielded: u64,
     counts: Counts,
     uncounted_blocks: u32,
     went_down: bool,
@@ -56,7 +54,8 @@ impl Ring {
         let memory = shared_memory(socket.as_fd(), options)?;
         // From binding to `start` no frame passes, so that the rings of a group start without each other's frames.
         socket::attach(socket.as_fd(), &[accept(0)])?;
-        if options.promiscuous {
+        // All interfaces together cannot be asked.
+        if options.promiscuous && interface.index != 0 {
             see_all(socket.as_fd(), interface)?;
         }
         if interface.is_loopback() {
@@ -73,7 +72,6 @@ impl Ring {
             block: 0,
             walk: None,
             place: Place::default(),
-            yielded: 0,
             counts: Counts::default(),
             uncounted_blocks: 0,
             went_down: false,
@@ -131,12 +129,12 @@ impl Ring {
                 Ok(Some((walk, place))) => {
                     self.place = place;
                     self.walk = Some(walk);
-                    self.yielded += 1;
+                    self.counts.yielded += 1;
                     return Ok(true);
                 }
-                Ok(None) => self.leave_block()?,
+                Ok(None) => self.leave_block(),
                 Err(bad) => {
-                    self.leave_block()?;
+                    self.leave_block();
                     return Err(bad.into());
                 }
             }
@@ -178,49 +176,35 @@ impl Ring {
         if self.memory.block(self.block).is_some() {
             return Ok(true);
         }
-        if self.went_down && !self.interface.exists(self.socket.as_fd()) && self.is_drained()? {
+        if self.went_down && !self.interface.exists(self.socket.as_fd()) && self.counts().is_drained() {
             return Err(Error::Gone { name: self.interface.name.clone() });
         }
         Ok(false)
     }
 
-    /// The kernel's counters since the ring was opened.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn counts(&mut self) -> Result<Counts, Error> {
+    /// What was counted since the ring was opened.
+    pub fn counts(&mut self) -> Counts {
         let zero = libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };
-        let what = "cannot read the counters of the ring";
-        let option = libc::PACKET_STATISTICS;
-        // Reading them sets them back. In version 3 as in the others, packets include drops.
-        let more = socket::get(self.socket.as_fd(), libc::SOL_PACKET, option, zero, what)?;
-        self.counts.received += u64::from(more.tp_packets);
-        self.counts.dropped += u64::from(more.tp_drops);
-        self.counts.freezes += u64::from(more.tp_freeze_q_cnt);
+        let (option, what) = (libc::PACKET_STATISTICS, "cannot read the counters of the ring");
+        // Reading sets them back. It fails for no packet socket there is; then what is known stands.
+        if let Ok(more) = socket::get(self.socket.as_fd(), libc::SOL_PACKET, option, zero, what) {
+            self.counts.received += u64::from(more.tp_packets);
+            self.counts.dropped += u64::from(more.tp_drops);
+            self.counts.freezes += u64::from(more.tp_freeze_q_cnt);
+        }
         self.uncounted_blocks = 0;
-        Ok(self.counts)
-    }
-
-    /// Whether every frame that the kernel has put into the ring was yielded; some may be in a block that it has
-    /// not handed over yet.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn is_drained(&mut self) -> Result<bool, Error> {
-        let counts = self.counts()?;
-        Ok(self.yielded >= counts.received - counts.dropped.min(counts.received))
+        self.counts
     }
 
     /// Gives the block back that was walked to its end, and looks at the counters before they can overflow.
-    fn leave_block(&mut self) -> Result<(), Error> {
+    fn leave_block(&mut self) {
         self.walk = None;
         self.memory.give_back(self.block);
         self.block = (self.block + 1) % self.memory.blocks();
         self.uncounted_blocks += 1;
         if self.uncounted_blocks >= COUNTED_BLOCKS {
-            self.counts()?;
+            self.counts();
         }
-        Ok(())
     }
 }
 

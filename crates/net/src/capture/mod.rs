@@ -27,7 +27,7 @@ use pcapng::{Clock, Pcapng};
 use source::Source;
 
 pub use link::LinkType;
-pub use live::LiveOptions;
+pub use live::{LiveOptions, drop_privileges};
 pub use recording::{MOST_LISTED, Recorded, Recording, Rotation};
 
 /// Bytes kept of one frame, the limit of libpcap and Wireshark: a longer record means damage, except on the few
@@ -124,7 +124,6 @@ enum Origin {
     /// A file or a pipe.
     Stream { chunks: Chunks, format: Format },
     /// An interface of this machine.
-    #[expect(dead_code, reason = "interfaces cannot be opened yet")]
     Live(Box<Live>),
 }
 
@@ -136,7 +135,6 @@ enum Format {
 /// What an origin has next; a frame is taken from it by its place.
 enum Step {
     Record(Record),
-    #[expect(dead_code, reason = "interfaces cannot be opened yet")]
     Quiet,
     End,
 }
@@ -333,7 +331,11 @@ impl Capture {
             Origin::Stream { chunks, format: Format::Pcapng(pcapng) } => {
                 pcapng.next(chunks, &mut self.interfaces)
             }
-            Origin::Live(live) => return live.step(&mut self.interfaces),
+            Origin::Live(live) => {
+                let step = live.step(&mut self.interfaces);
+                self.ended = matches!(step, Ok(Step::End) | Err(_));
+                return step.map_err(|e| live::into_error(&self.name, self.packets, &e));
+            }
         };
         match found {
             Ok(Some(record)) => Ok(Step::Record(record)),

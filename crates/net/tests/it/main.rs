@@ -7,6 +7,8 @@ mod capture;
 mod corpus;
 mod differential;
 mod flows;
+#[cfg(target_os = "linux")]
+mod live;
 mod mutated;
 mod recording;
 mod shared;
