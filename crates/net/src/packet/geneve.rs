@@ -7,12 +7,12 @@ use super::tunnel::{Carried, Content};
 pub(super) const PORT: u16 = 6081;
 const ETHERNET: u16 = 0x6558;
 
-/// Reads the header: version 0, options of at most 252 bytes that end in the packet, reserved bits zero, and an
-/// ethertype for what follows. Control packets (flag O) carry nothing for a host.
+/// Reads the header: version 0, options of at most 252 bytes that end in the packet, and an ethertype for what
+/// follows. Reserved bits are ignored on receipt (section 3.4).
 pub(super) fn decode(data: &[u8]) -> Option<Carried> {
-    let [version, flags, type_high, type_low, network @ .., reserved] = *data.first_chunk::<8>()?;
+    let [version, _, type_high, type_low, network @ .., _] = *data.first_chunk::<8>()?;
     let start = 8 + usize::from(version & 0x3f) * 4;
-    if version >> 6 != 0 || flags & !0x40 != 0 || reserved != 0 || start > data.len() {
+    if version >> 6 != 0 || start > data.len() {
         return None;
     }
     let content = match u16::from_be_bytes([type_high, type_low]) {

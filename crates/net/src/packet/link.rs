@@ -1,10 +1,7 @@
 //! Which decoder a link type goes to, and the small ones: raw IP, BSD loopback and per-packet information.
 
-use super::{Fault, Network, Protocol, Stop, ethernet, mpls, ppp, sll, wlan};
+use super::{Fault, Network, Stop, ethernet, ppp, sll, wlan};
 use crate::capture::LinkType;
-
-/// Headers between the link layer and IP that are followed in one frame (MPLS, PPPoE, tags behind them).
-const MAX_SHIMS: usize = 8;
 
 /// Reads the link header: which network protocol follows, where it starts, in which VLAN.
 #[inline]
@@ -39,20 +36,6 @@ fn decode_rarer(link: LinkType, data: &[u8]) -> Result<Network, Stop> {
         LinkType::IEEE802_11_AVS => wlan::decode_avs(data),
         _ => Err(Fault::UndecodedLink.into()),
     }
-}
-
-/// Goes on from the link layer's ethertype to IP, over what may lie between them: labels, sessions, tags.
-pub(super) fn follow(data: &[u8], mut network: Network) -> Result<Network, Stop> {
-    for _ in 0..=MAX_SHIMS {
-        network = match network.ethertype {
-            ethernet::IPV4 | ethernet::IPV6 => return Ok(network),
-            ethernet::MPLS | ethernet::MPLS_MULTICAST => mpls::decode(data, network)?,
-            ethernet::PPPOE_SESSION => ppp::decode_session(data, network)?,
-            tag if ethernet::is_tag(tag) => ethernet::decode_tags(data, tag, network.start)?,
-            other => return Err(Stop::Holding(Protocol::of_ethertype(other))),
-        };
-    }
-    Err(Fault::TooManyTags.into())
 }
 
 /// Raw IP at `start`: the first nibble is the IP version.
@@ -157,22 +140,5 @@ mod tests {
         );
         let nested = [0, 0, 8, 0, 192, 0, 0, 0, 0];
         assert_eq!(decode(LinkType::PPI, &nested), Err(Stop::At(Fault::BadRadioHeader)));
-    }
-
-    #[test]
-    fn labels_sessions_and_tags_lead_to_ip_within_a_bound() {
-        let start = |ethertype| Network { ethertype, start: 0, vlan: 0 };
-        // PPPoE, in it MPLS, in it an Ethernet pseudowire with a tag.
-        let data = [
-            &[0x11, 0, 0, 1, 0, 40, 0x02, 0x81][..],
-            &[0, 1, 1, 64],
-            &[2; 12],
-            &[0x81, 0, 0, 9, 0x08, 0, 0x45],
-        ];
-        let found = Network { ethertype: ethernet::IPV4, start: 30, vlan: 9 };
-        assert_eq!(follow(&data.concat(), start(ethernet::PPPOE_SESSION)), Ok(found));
-        let session = [0x11, 0, 0, 1, 0, 40, 0x02, 0x81, 0, 1, 1, 64].to_vec();
-        let nested = [&session[..], &[2; 12], &[0x88, 0x64]].concat().repeat(9);
-        assert_eq!(follow(&nested, start(ethernet::PPPOE_SESSION)), Err(Stop::At(Fault::TooManyTags)));
     }
 }

@@ -18,6 +18,7 @@ mod link;
 mod mpls;
 mod ppp;
 mod protocol;
+mod shims;
 mod sll;
 mod tcp;
 mod teredo;
@@ -217,7 +218,7 @@ fn decode_packet(frame: &Frame<'_>, network: Network) -> Decoded {
 /// What lies between Ethernet and IP: only the frames that have it pay for it.
 #[cold]
 fn decode_shims(frame: &Frame<'_>, network: Network) -> Decoded {
-    match link::follow(frame.data, network) {
+    match shims::follow(frame.data, network) {
         Ok(network) => decode_packet(frame, network),
         Err(stop) => stop.into(),
     }

@@ -11,18 +11,16 @@ pub(super) const LINUX_PORT: u16 = 8472;
 /// The port of the generic protocol extension.
 pub(super) const GPE_PORT: u16 = 4790;
 
-/// Reads the 8-byte header: the flag that the network identifier is valid must be set and everything reserved be
-/// zero, except for group policy (draft-smith-vxlan-group-policy): flag G, then D and A, and a group of 16 bits.
+/// Reads the 8-byte header: the flag that the network identifier is valid must be set. Whatever else is in it is
+/// reserved, so ignored on receipt (section 5), and in use already: by group policies, for one.
 pub(super) fn decode(data: &[u8]) -> Option<Carried> {
-    let [flags, policy, group_high, group_low, network @ .., reserved] = *data.first_chunk::<8>()?;
-    let plain = flags == 0x08 && [policy, group_high, group_low] == [0; 3];
-    let with_policy = flags == 0x88 && policy & !0x48 == 0;
-    ((plain || with_policy) && reserved == 0).then_some(carried(network, Content::Ethernet))
+    let [flags, _, _, _, network @ .., _] = *data.first_chunk::<8>()?;
+    (flags & 0x08 != 0).then_some(carried(network, Content::Ethernet))
 }
 
 /// The header of the generic extension: version 0, flags I and P, and a number for what follows.
 pub(super) fn decode_generic(data: &[u8]) -> Option<Carried> {
-    let [flags, 0, 0, next, network @ .., 0] = *data.first_chunk::<8>()? else { return None };
+    let [flags, _, _, next, network @ .., _] = *data.first_chunk::<8>()?;
     let content = match next {
         1 => Content::Ethertype(ethernet::IPV4),
         2 => Content::Ethertype(ethernet::IPV6),
@@ -30,7 +28,7 @@ pub(super) fn decode_generic(data: &[u8]) -> Option<Carried> {
         5 => Content::Ethertype(ethernet::MPLS),
         _ => return None,
     };
-    (flags == 0x0c).then_some(carried(network, content))
+    (flags & 0x3c == 0x0c).then_some(carried(network, content))
 }
 
 fn carried([high, middle, low]: [u8; 3], content: Content) -> Carried {

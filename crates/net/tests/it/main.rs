@@ -12,4 +12,6 @@ mod live;
 mod mutated;
 mod recording;
 mod shared;
+mod tshark;
+mod tunnels;
 mod written;

@@ -7,13 +7,14 @@ use std::process::Command;
 /// The folder of unpacked captures. `None`, after a line that starts with `skipped:`, when there is none;
 /// with `CORMORANT_NO_SKIP=1` a failure instead.
 pub(crate) fn folder(test: &str) -> Option<PathBuf> {
-    let found = unpack();
-    if let Err(why) = &found {
-        assert!(std::env::var("CORMORANT_NO_SKIP").as_deref() != Ok("1"), "{test}: {why}");
-        // Past the test harness, which keeps what passing tests print to itself.
-        let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
-    }
-    found.ok()
+    unpack().map_err(|why| skip(test, &why)).ok()
+}
+
+/// Says that a test is skipped and why; with `CORMORANT_NO_SKIP=1` fails instead.
+pub(crate) fn skip(test: &str, why: &str) {
+    assert!(std::env::var("CORMORANT_NO_SKIP").as_deref() != Ok("1"), "{test}: {why}");
+    // Past the test harness, which keeps what passing tests print to itself.
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
 fn unpack() -> Result<PathBuf, String> {
