@@ -7,7 +7,7 @@ use std::io::{Cursor, Read};
 
 use cormorant_net::NetError;
 use cormorant_net::capture::{Capture, LARGEST_FRAME_BYTES};
-use cormorant_net::packet::{self, FragmentPorts};
+use cormorant_net::packet;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -30,7 +30,6 @@ impl Read for Trickle {
 /// Packets, a sum over what they are, and whether a fault ended the capture.
 fn read(reader: impl Read + Send + 'static) -> (u64, u64, bool) {
     let Ok(mut capture) = Capture::from_reader("fuzz", Box::new(reader)) else { return (0, 0, true) };
-    let mut fragments = FragmentPorts::with_capacity(8);
     let (mut packets, mut sum, mut faulty) = (0, 0_u64, false);
     loop {
         match capture.next_frame() {
@@ -41,8 +40,7 @@ fn read(reader: impl Read + Send + 'static) -> (u64, u64, bool) {
                 sum = sum
                     .wrapping_mul(31)
                     .wrapping_add(frame.ts_ns as u64 ^ frame.offset ^ frame.data.len() as u64);
-                if let Some(mut packet) = packet::decode(&frame).packet {
-                    fragments.resolve(&mut packet);
+                if let Some(packet) = packet::decode(&frame).packet {
                     sum = sum.wrapping_add(u64::from(packet.source_port));
                 }
             }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use cormorant_net::capture::{Frame, LinkType};
-use cormorant_net::packet::{self, Fragment, FragmentPorts};
+use cormorant_net::packet::{self, Fragment};
 use libfuzzer_sys::fuzz_target;
 
 const LINKS: [u32; 12] = [1, 1, 1, 0, 12, 14, 101, 108, 113, 228, 229, 276];
@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     let frame =
         Frame { number: 1, ts_ns: 0, offset: 0, wire_bytes, link: LinkType(link), interface: 0, data };
     let decoded = packet::decode(&frame);
-    let Some(mut packet) = decoded.packet else { return };
+    let Some(packet) = decoded.packet else { return };
     let (start, end) = packet.payload;
     assert!(start <= end && end as usize <= data.len());
     assert!(end - start <= packet.payload_bytes);
@@ -23,5 +23,4 @@ fuzz_target!(|data: &[u8]| {
     assert!(
         packet.tcp.is_none() || packet.protocol == 6 && !matches!(packet.fragment, Fragment::Later { .. })
     );
-    FragmentPorts::with_capacity(1).resolve(&mut packet);
 });

@@ -72,7 +72,11 @@ pub struct MeterReport {
     pub truncated: u64,
     /// Packets inside tunnels that were too many to list ([`crate::packet::MAX_TUNNELS`]).
     pub unlisted_tunnel_packets: u64,
-    /// Fragments that stayed without ports, because their first fragment was not seen before them.
+    /// Fragmented datagrams by what became of them, as far as there were any ([`crate::packet::reassembly::Fate`]).
+    pub datagrams: Vec<(&'static str, u64)>,
+    /// Fragments that repeat another one.
+    pub duplicate_fragments: u64,
+    /// Fragments that stayed without ports, because their first fragment was not seen in time.
     pub unresolved_fragments: u64,
     /// Packets whose time lay before that of an earlier packet.
     pub backward_times: u64,
@@ -144,10 +148,8 @@ fn in_place(
 ) -> Result<TableCounts, NetError> {
     while !intake.is_done() {
         for _ in 0..TICK_PACKETS {
-            match intake.take() {
-                Taken::Arrival(arrival) => table.add(&arrival),
-                Taken::WithoutFlow => {}
-                Taken::Pause => break,
+            if intake.take(&mut |arrival| table.add(arrival)) == Taken::Pause {
+                break;
             }
         }
         if let Some(now_ns) = intake.now_ns() {

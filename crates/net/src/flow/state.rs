@@ -49,7 +49,7 @@ pub struct Core {
     pub(super) first_clock_ns: i64,
     /// Number of the first packet.
     pub first_packet: u64,
-    /// Number of the last packet.
+    /// Greatest number of any packet.
     pub last_packet: u64,
     /// File offset of the first packet's record.
     pub first_offset: u64,
@@ -101,7 +101,7 @@ impl Core {
     #[inline]
     pub(super) fn add(&mut self, packet: &Packet, direction: Direction) {
         self.last_ns = self.last_ns.max(packet.ts_ns);
-        self.last_packet = packet.number;
+        self.last_packet = self.last_packet.max(packet.number);
         *direction.of_mut(&mut self.packets) += 1;
         *direction.of_mut(&mut self.bytes) += u64::from(packet.ip_bytes);
         *direction.of_mut(&mut self.payload_bytes) += u64::from(packet.payload_bytes);

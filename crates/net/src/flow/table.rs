@@ -26,19 +26,21 @@ pub struct Arrival {
     pub key: FlowKey,
     /// Which endpoint of the key sent it.
     pub orientation: Orientation,
-    /// Clock time at this packet.
+    /// Clock time at which it is handed over.
     pub clock_ns: i64,
+    /// Number of the packet at which it is handed over: its own, unless it waited for other fragments.
+    pub at_packet: u64,
     /// Which shard its flow lives in, below [`SHARDS`].
     pub shard: u8,
 }
 
 impl Arrival {
-    /// Finds flow and shard of a packet.
+    /// Finds flow and shard of a packet that is handed over as it comes.
     #[inline]
     pub fn new(packet: Packet, clock_ns: i64, seed: u64) -> Arrival {
         let (key, orientation) = FlowKey::of(&packet);
         let shard = (key.stable_hash(seed) >> 32) % SHARDS;
-        Arrival { packet, key, orientation, clock_ns, shard: shard as u8 }
+        Arrival { packet, key, orientation, clock_ns, at_packet: packet.number, shard: shard as u8 }
     }
 }
 
@@ -58,11 +60,7 @@ impl Order {
     }
 
     pub(super) fn at_packet(arrival: &Arrival, core: &Core) -> Order {
-        Order {
-            expiry_ns: arrival.clock_ns,
-            by_packet: arrival.packet.number,
-            first_packet: core.first_packet,
-        }
+        Order { expiry_ns: arrival.clock_ns, by_packet: arrival.at_packet, first_packet: core.first_packet }
     }
 
     pub(super) fn at_end(core: &Core) -> Order {
@@ -128,7 +126,7 @@ impl FlowTable {
         self.limits.flows() as u64 * SHARDS
     }
 
-    /// Adds a packet; packets come in capture order.
+    /// Adds a packet; packets come in the order of [`Arrival::clock_ns`] and [`Arrival::at_packet`].
     #[inline]
     pub fn add(&mut self, arrival: &Arrival) {
         let place = u64::from(arrival.shard) / self.stride;

@@ -6,14 +6,15 @@ use super::{MeterReport, Progress, WATCH_TICKS};
 use crate::NetError;
 use crate::capture::{Capture, Frame, Next};
 use crate::flow::{Arrival, Clock};
-use crate::packet::{self, Decoded, Fault, FragmentPorts, Protocol, Tunnels};
+use crate::packet::reassembly::{Fate, Reassembler, Settled};
+use crate::packet::{self, Decoded, Fault, Packet, Tunnels};
 
 /// Reads a capture to its end or its fault, and counts everything it sees.
 pub(super) struct Intake<'a> {
     capture: &'a mut Capture,
     seed: u64,
     clock: Clock,
-    fragments: FragmentPorts,
+    reassembler: Reassembler,
     tunnels: Tunnels,
     counters: Counters,
     ticks: u64,
@@ -22,12 +23,11 @@ pub(super) struct Intake<'a> {
     fault: Option<NetError>,
 }
 
-/// What reading one frame gave.
+/// What there was to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// A packet of a flow.
-    Arrival(Arrival),
-    /// A frame that belongs to no flow.
-    WithoutFlow,
+    /// A frame.
+    Frame,
     /// No frame: the capture has ended, or a live interface has nothing now.
     Pause,
 }
@@ -50,7 +50,7 @@ impl<'a> Intake<'a> {
             capture,
             seed,
             clock: Clock::default(),
-            fragments: FragmentPorts::default(),
+            reassembler: Reassembler::default(),
             tunnels: Tunnels::default(),
             counters: Counters::default(),
             ticks: 0,
@@ -75,9 +75,10 @@ impl<'a> Intake<'a> {
         &self.tunnels
     }
 
-    /// Reads one frame.
+    /// Reads one frame and hands over the packets that it settles: its own, unless that waits for other fragments,
+    /// and those that have waited for it.
     #[inline]
-    pub(super) fn take(&mut self) -> Taken {
+    pub(super) fn take(&mut self, give: &mut impl FnMut(&Arrival)) -> Taken {
         if self.done {
             return Taken::Pause;
         }
@@ -87,23 +88,38 @@ impl<'a> Intake<'a> {
                 self.quiet = true;
                 return Taken::Pause;
             }
-            Ok(Next::End) => {
-                self.done = true;
-                return Taken::Pause;
-            }
-            Err(fault) => {
-                self.done = true;
-                self.fault = Some(fault);
-                return Taken::Pause;
-            }
+            Ok(Next::End) => return self.end(None, give),
+            Err(fault) => return self.end(Some(fault), give),
         };
         let clock_ns = self.clock.tick(frame.ts_ns);
         let decoded = packet::decode(&frame);
-        self.counters.add(&frame, &decoded);
-        let Some(mut packet) = decoded.packet else { return Taken::WithoutFlow };
-        packet.tunnel = self.tunnels.number(decoded.tunnel.as_ref());
-        self.fragments.resolve(&mut packet);
-        Taken::Arrival(Arrival::new(packet, clock_ns, self.seed))
+        self.counters.add(&frame);
+        let (counters, tunnels, seed) = (&mut self.counters, &mut self.tunnels, self.seed);
+        let mut desk = Desk { counters, tunnels, seed, at_packet: frame.number, give };
+        if clock_ns >= self.reassembler.deadline_ns() {
+            self.reassembler.expire(clock_ns, &mut |at_ns, settled| desk.settle(at_ns, settled));
+        }
+        if decoded.is_fragment() {
+            self.reassembler
+                .add(&frame, decoded, clock_ns, &mut |at_ns, settled| desk.settle(at_ns, settled));
+        } else if let Some(packet) = decoded.packet {
+            desk.pass(packet, &decoded, clock_ns);
+        } else {
+            self.counters.add_without_flow(&frame, &decoded);
+        }
+        Taken::Frame
+    }
+
+    /// The capture ends: what still waits for fragments waits no longer.
+    #[cold]
+    fn end(&mut self, fault: Option<NetError>, give: &mut impl FnMut(&Arrival)) -> Taken {
+        (self.done, self.fault) = (true, fault);
+        let (counters, tunnels, seed) = (&mut self.counters, &mut self.tunnels, self.seed);
+        let mut desk = Desk { counters, tunnels, seed, at_packet: u64::MAX, give };
+        if let Some(clock_ns) = self.clock.now_ns() {
+            self.reassembler.finish(clock_ns, &mut |at_ns, settled| desk.settle(at_ns, settled));
+        }
+        Taken::Pause
     }
 
     /// Whether the last tick was cut short because a live interface had nothing more.
@@ -147,7 +163,9 @@ impl<'a> Intake<'a> {
             faults: counters.faults.into_iter().map(|(fault, packets)| (fault.name(), packets)).collect(),
             truncated: counters.truncated,
             unlisted_tunnel_packets: self.tunnels.unlisted_packets(),
-            unresolved_fragments: self.fragments.unresolved(),
+            datagrams: datagrams(&self.reassembler),
+            duplicate_fragments: self.reassembler.counts().duplicates,
+            unresolved_fragments: self.reassembler.counts().unresolved,
             backward_times: self.clock.backward(),
             clock_rebased: self.clock.rebased(),
             time_range_ns: counters.time_range_ns,
@@ -157,32 +175,68 @@ impl<'a> Intake<'a> {
     }
 }
 
+/// Where packets leave for their flows at one frame.
+struct Desk<'a, G> {
+    counters: &'a mut Counters,
+    tunnels: &'a mut Tunnels,
+    seed: u64,
+    at_packet: u64,
+    give: &'a mut G,
+}
+
+impl<G: FnMut(&Arrival)> Desk<'_, G> {
+    #[inline]
+    fn pass(&mut self, mut packet: Packet, decoded: &Decoded, clock_ns: i64) {
+        self.counters.in_flows += 1;
+        if let Some(fault) = decoded.fault {
+            self.counters.add_fault(fault);
+        }
+        packet.tunnel = self.tunnels.number(decoded.tunnel.as_ref());
+        (self.give)(&Arrival { at_packet: self.at_packet, ..Arrival::new(packet, clock_ns, self.seed) });
+    }
+
+    fn settle(&mut self, clock_ns: i64, settled: Settled) {
+        match settled {
+            Settled::Packet(decoded) => {
+                if let Some(packet) = decoded.packet {
+                    self.pass(packet, &decoded, clock_ns);
+                }
+            }
+            Settled::TunnelFragment => {
+                *self.counters.without_flow.entry("tunnel fragment").or_default() += 1;
+            }
+        }
+    }
+}
+
+fn datagrams(reassembler: &Reassembler) -> Vec<(&'static str, u64)> {
+    let counts = reassembler.counts();
+    let fates = Fate::ALL.iter().map(|fate| (fate.name(), counts.with_fate(*fate)));
+    fates.filter(|(_, datagrams)| *datagrams > 0).collect()
+}
+
 impl Counters {
     #[inline]
-    fn add(&mut self, frame: &Frame<'_>, decoded: &Decoded) {
+    fn add(&mut self, frame: &Frame<'_>) {
         self.packets += 1;
         self.wire_bytes += u64::from(frame.wire_bytes);
         self.truncated += u64::from((frame.data.len() as u64) < u64::from(frame.wire_bytes));
         let (first_ns, last_ns) = self.time_range_ns.unwrap_or((frame.ts_ns, frame.ts_ns));
         self.time_range_ns = Some((first_ns.min(frame.ts_ns), last_ns.max(frame.ts_ns)));
-        self.in_flows += u64::from(decoded.packet.is_some());
-        if let Some(fault) = decoded.fault {
-            self.add_fault(fault, frame);
-        }
-        if decoded.packet.is_none() {
-            self.add_without_flow(decoded.fault, decoded.protocol);
-        }
     }
 
-    fn add_fault(&mut self, fault: Fault, frame: &Frame<'_>) {
+    fn add_fault(&mut self, fault: Fault) {
         *self.faults.entry(fault).or_default() += 1;
-        if fault == Fault::UndecodedLink {
+    }
+
+    fn add_without_flow(&mut self, frame: &Frame<'_>, decoded: &Decoded) {
+        if let Some(fault) = decoded.fault {
+            self.add_fault(fault);
+        }
+        if decoded.fault == Some(Fault::UndecodedLink) {
             *self.undecoded_links.entry(frame.link.name().to_string()).or_default() += 1;
         }
-    }
-
-    fn add_without_flow(&mut self, fault: Option<Fault>, protocol: Protocol) {
-        let reason = fault.map_or(protocol.name(), Fault::name);
+        let reason = decoded.fault.map_or(decoded.protocol.name(), Fault::name);
         *self.without_flow.entry(reason).or_default() += 1;
     }
 }

@@ -101,14 +101,14 @@ fn feed(
 
 fn send_tick(intake: &mut Intake<'_>, workers: &mut [Worker]) {
     for _ in 0..TICK_PACKETS {
-        let arrival = match intake.take() {
-            Taken::Arrival(arrival) => arrival,
-            Taken::WithoutFlow => continue,
-            Taken::Pause => break,
-        };
-        let worker = usize::from(arrival.shard) % workers.len();
-        if let Some(worker) = workers.get_mut(worker) {
-            worker.arrivals.push(arrival);
+        let taken = intake.take(&mut |arrival| {
+            let worker = usize::from(arrival.shard) % workers.len();
+            if let Some(worker) = workers.get_mut(worker) {
+                worker.arrivals.push(*arrival);
+            }
+        });
+        if taken == Taken::Pause {
+            break;
         }
     }
     for worker in workers {

@@ -5,14 +5,15 @@ use super::{Fault, Fragment, Ip};
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
+/// IANA number of the fragment header.
+pub(super) const FRAGMENT: u8 = 44;
 /// IANA number of the authentication header.
 pub(super) const AUTHENTICATION: u8 = 51;
 /// IANA number that says "nothing follows".
 pub(super) const NO_NEXT: u8 = 59;
 const DESTINATION: u8 = 60;
 /// Extension headers followed in one packet; RFC 8200 section 4.1 expects each once, destination options twice.
-const MAX_EXTENSIONS: usize = 32;
+pub(super) const MAX_EXTENSIONS: usize = 32;
 
 /// Whether an IANA number names a header to walk over.
 #[inline]
@@ -43,14 +44,20 @@ pub(super) fn walk(ip: &mut Ip, data: &[u8]) {
     }
 }
 
-/// One header: every kind has the next number first and is at least 8 bytes long.
-fn step(ip: &mut Ip, header: &[u8; 8]) {
-    let [next, length, offset_high, offset_low, id @ ..] = *header;
-    ip.header_bytes += match ip.protocol {
+/// Length of an extension header of this kind by its second byte.
+#[inline]
+pub(super) fn header_bytes(kind: u8, length: u8) -> u32 {
+    match kind {
         FRAGMENT => 8,
         AUTHENTICATION => (u32::from(length) + 2) * 4,
         _ => (u32::from(length) + 1) * 8,
-    };
+    }
+}
+
+/// One header: every kind has the next number first and is at least 8 bytes long.
+fn step(ip: &mut Ip, header: &[u8; 8]) {
+    let [next, length, offset_high, offset_low, id @ ..] = *header;
+    ip.header_bytes += header_bytes(ip.protocol, length);
     if ip.protocol == FRAGMENT {
         let offset = u16::from_be_bytes([offset_high, offset_low]);
         let id = u32::from_be_bytes(id);

@@ -7,7 +7,6 @@
 
 mod ethernet;
 mod extensions;
-mod fragments;
 mod geneve;
 mod gre;
 mod gtp;
@@ -18,6 +17,7 @@ mod link;
 mod mpls;
 mod ppp;
 mod protocol;
+pub mod reassembly;
 mod shims;
 mod sll;
 mod tcp;
@@ -33,7 +33,6 @@ use std::net::IpAddr;
 
 use crate::capture::{Frame, LinkType};
 
-pub use fragments::FragmentPorts;
 pub use protocol::{Fault, Protocol};
 pub use tcp::{Tcp, TcpFlags};
 pub use tunnel::{MAX_DEPTH, Tunnel, TunnelKind};
@@ -124,7 +123,7 @@ pub enum Fragment {
         /// Protocol number in the header that fragments: what later pieces start with as well.
         protocol: u8,
     },
-    /// A later piece: it has no transport header, so no ports until [`FragmentPorts::resolve`] finds them.
+    /// A later piece: it has no transport header, so no ports until [`reassembly`] finds them.
     Later {
         /// Identification shared by all pieces.
         id: u32,

@@ -7,6 +7,7 @@ mod capture;
 mod corpus;
 mod differential;
 mod flows;
+mod fragments;
 #[cfg(target_os = "linux")]
 mod live;
 mod mutated;

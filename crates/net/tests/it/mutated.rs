@@ -5,7 +5,7 @@ use std::io::{Cursor, Write};
 
 use cormorant_net::capture::{Capture, LARGEST_FRAME_BYTES};
 use cormorant_net::inspect::inspect;
-use cormorant_net::packet::{self, FragmentPorts};
+use cormorant_net::packet::{self, reassembly::Reassembler};
 
 use crate::written::{self, Order, Pcap};
 
@@ -72,7 +72,7 @@ fn mutate(numbers: &mut Numbers, file: &mut Vec<u8>) {
 fn read(file: &[u8]) {
     let open = || Capture::from_reader("mutated", Box::new(Cursor::new(file.to_vec())));
     let Ok(mut capture) = open() else { return };
-    let mut fragments = FragmentPorts::with_capacity(16);
+    let mut reassembler = Reassembler::default();
     let (mut packets, mut faults) = (0, 0);
     loop {
         match capture.next_frame() {
@@ -82,8 +82,9 @@ fn read(file: &[u8]) {
                     frame.data.len() <= LARGEST_FRAME_BYTES as usize
                         && frame.wire_bytes as usize >= frame.data.len()
                 );
-                if let Some(mut packet) = packet::decode(&frame).packet {
-                    fragments.resolve(&mut packet);
+                let decoded = packet::decode(&frame);
+                if decoded.is_fragment() {
+                    reassembler.add(&frame, decoded, frame.ts_ns, &mut |_, _| {});
                 }
             }
             Ok(None) => break,

@@ -6,12 +6,13 @@ use cormorant_net::capture::Capture;
 use cormorant_net::features::Rows;
 use cormorant_net::flow::FlowConfig;
 use cormorant_net::meter::MeterSpec;
-use cormorant_net::packet::{self, FragmentPorts, Packet};
+use cormorant_net::packet::Packet;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
 use super::traffic::{frames, traffic};
 use super::{Cell, Row, meter_bytes, meter_capture, naive, pcap, rows};
+use crate::fragments::naive::{self as fragments, Step};
 use crate::shared;
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -31,16 +32,11 @@ fn both_sets(flow: FlowConfig) -> MeterSpec {
     MeterSpec { sets: vec!["flow".into(), "splt".into()], flow, ..MeterSpec::default() }
 }
 
-/// Every frame's time, and its packet if it belongs to a flow.
-fn packets(mut capture: Capture) -> Vec<(i64, Option<Packet>)> {
-    let mut fragments = FragmentPorts::default();
-    let mut packets = Vec::new();
-    while let Ok(Some(frame)) = capture.next_frame() {
-        let mut packet = packet::decode(&frame).packet;
-        packet.iter_mut().for_each(|packet| fragments.resolve(packet));
-        packets.push((frame.ts_ns, packet));
-    }
-    packets
+/// What the flow table is told of a capture: every frame's time, and the packets in the order of their coming.
+fn steps(capture: Capture) -> Vec<Step> {
+    let frames = fragments::read(capture);
+    let clocks = naive::clocks(&frames.iter().map(|read| read.ts_ns).collect::<Vec<_>>());
+    fragments::steps(&frames, &clocks).0
 }
 
 /// The first difference between both implementations.
@@ -79,9 +75,9 @@ fn check(file: &[u8], config: &FlowConfig) -> Option<String> {
     let (batches, report) = meter_bytes(file, &both_sets(config.clone()));
     let capture =
         Capture::from_reader("test", Box::new(std::io::Cursor::new(file.to_vec()))).expect("a capture");
-    let packets = packets(capture);
-    assert_eq!(report.packets, packets.len() as u64);
-    difference(&rows(&batches), &naive::rows(&packets, config))
+    let steps = steps(capture);
+    assert_eq!(report.packets_in_flows, steps.iter().filter(|step| step.packet.is_some()).count() as u64);
+    difference(&rows(&batches), &naive::rows(&steps, config))
 }
 
 proptest! {
@@ -119,19 +115,20 @@ fn real_captures_give_the_same_rows() {
         let Ok(capture) = Capture::open(&path) else { continue };
         let config = if checked % 2 == 0 { short() } else { FlowConfig::default() };
         let (batches, report) = meter_capture(capture, &both_sets(config.clone()));
-        let packets = packets(Capture::open(&path).expect("it opened before"));
-        assert_eq!(report.packets, packets.len() as u64, "{}", path.display());
-        let different = difference(&rows(&batches), &naive::rows(&packets, &config));
+        let steps = steps(Capture::open(&path).expect("it opened before"));
+        let different = difference(&rows(&batches), &naive::rows(&steps, &config));
         assert_eq!(different, None, "{}", path.display());
-        assert_sums(&batches, &packets, &path);
+        assert_sums(&batches, &steps, &path);
+        let without: u64 = report.packets_without_flow.iter().map(|(_, packets)| packets).sum();
+        assert_eq!(report.packets, report.packets_in_flows + without, "{}", path.display());
         checked += 1;
     }
     assert!(checked > 100, "only {checked} captures");
 }
 
-fn assert_sums(batches: &[Rows], packets: &[(i64, Option<Packet>)], path: &Path) {
+fn assert_sums(batches: &[Rows], steps: &[Step], path: &Path) {
     let sum = |name: &str| rows(batches).iter().map(|row| super::integer(row, name)).sum::<i128>();
-    let in_flows: Vec<&Packet> = packets.iter().filter_map(|(_, packet)| packet.as_ref()).collect();
+    let in_flows: Vec<&Packet> = steps.iter().filter_map(|step| step.packet.as_ref()).collect();
     assert_eq!(sum("packets"), in_flows.len() as i128, "{}", path.display());
     let bytes: i128 = in_flows.iter().map(|packet| i128::from(packet.ip_bytes)).sum();
     assert_eq!(sum("bytes"), bytes, "{}", path.display());

@@ -8,6 +8,7 @@ use cormorant_net::flow::FlowConfig;
 use cormorant_net::packet::{Fragment, Packet, TcpFlags};
 
 use super::{Cell, Row};
+use crate::fragments::naive::Step;
 
 /// The key of a flow: sorted endpoints, unless the message is one-way ICMP.
 type Key = ((IpAddr, u16), (IpAddr, u16), u8, (u16, u32));
@@ -30,11 +31,11 @@ struct Ended {
 }
 
 /// The rows of these packets, computed the slow way.
-pub(super) fn rows(packets: &[(i64, Option<Packet>)], config: &FlowConfig) -> Vec<Row> {
+pub(super) fn rows(steps: &[Step], config: &FlowConfig) -> Vec<Row> {
     let mut flows: BTreeMap<Key, Open> = BTreeMap::new();
     let mut ended: Vec<Ended> = Vec::new();
-    let clocks = clocks(&packets.iter().map(|(ts_ns, _)| *ts_ns).collect::<Vec<_>>());
-    for ((_, packet), clock_ns) in packets.iter().zip(clocks) {
+    for Step { clock_ns, at_packet, packet } in steps {
+        let (clock_ns, at_packet) = (*clock_ns, *at_packet);
         let quiet: Vec<Key> = flows
             .iter()
             .filter(|(key, open)| deadline_ns(key, open, config) <= clock_ns)
@@ -46,7 +47,7 @@ pub(super) fn rows(packets: &[(i64, Option<Packet>)], config: &FlowConfig) -> Ve
             ended.push(end(open, at_ns, 0, "idle"));
         }
         if let Some(packet) = packet {
-            add(&mut flows, &mut ended, packet, clock_ns, config);
+            add(&mut flows, &mut ended, packet, (clock_ns, at_packet), config);
         }
     }
     ended.extend(flows.into_values().map(|open| end(open, i64::MAX, u64::MAX, "end")));
@@ -61,7 +62,7 @@ fn end(open: Open, at_ns: i64, by_packet: u64, otherwise: &'static str) -> Ended
 
 /// Clock time at every packet: the largest so far, except that after 64 in a row which lie more than a minute
 /// behind, their course counts and goes on from there. Times beyond half the range count as half the range.
-fn clocks(times_ns: &[i64]) -> Vec<i64> {
+pub(super) fn clocks(times_ns: &[i64]) -> Vec<i64> {
     let mut clocks: Vec<i64> = Vec::new();
     let (mut shift, mut behind) = (0, 0);
     for ts_ns in times_ns {
@@ -81,7 +82,7 @@ fn add(
     flows: &mut BTreeMap<Key, Open>,
     ended: &mut Vec<Ended>,
     packet: &Packet,
-    clock_ns: i64,
+    (clock_ns, at_packet): (i64, u64),
     config: &FlowConfig,
 ) {
     let key = key(packet);
@@ -96,7 +97,7 @@ fn add(
                 before = [open.before.clone(), open.packets.clone()].concat();
                 forward = open.forward;
             }
-            ended.push(end(open, clock_ns, packet.number, if reopened { "reused" } else { "active" }));
+            ended.push(end(open, clock_ns, at_packet, if reopened { "reused" } else { "active" }));
         }
     }
     let open = flows.entry(key).or_insert_with(|| Open {
