@@ -275,7 +275,7 @@ fn std(values: &[i128]) -> f64 {
 }
 
 fn identity(row: &mut Row, ended: &Ended, all: &[&Packet]) {
-    let (first, last) = (all[0], all[all.len() - 1]);
+    let first = all[0];
     let forward = ended.open.forward;
     let backward = if forward == (first.source, first.source_port) {
         (first.destination, first.destination_port)
@@ -291,7 +291,7 @@ fn identity(row: &mut Row, ended: &Ended, all: &[&Packet]) {
     row.insert("first_ns".into(), int(first.ts_ns));
     row.insert("last_ns".into(), int(times(all)[all.len() - 1]));
     row.insert("first_packet".into(), int(first.number));
-    row.insert("last_packet".into(), int(last.number));
+    row.insert("last_packet".into(), int(all.iter().map(|packet| packet.number).max().unwrap_or_default()));
     row.insert("first_offset".into(), int(first.offset));
     row.insert("expiry_reason".into(), Cell::Text(ended.reason.into()));
     row.insert("is_tcp".into(), int(first.protocol == 6));

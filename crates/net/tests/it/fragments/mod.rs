@@ -1,7 +1,7 @@
 //! Fragments: against a second implementation, against tshark, and in every way they can be wrong.
 
-mod captures;
 pub(crate) mod naive;
+mod patterns;
 mod random;
 
 use cormorant_net::capture::{Frame, LinkType};
@@ -92,8 +92,7 @@ fn piece_v4(id: u16, protocol: u8, offset: u32, more: bool, data: &[u8]) -> Vec<
     [&header[..], &[0, 0, 10, 0, 0, 1, 10, 0, 0, 2], data].concat()
 }
 
-/// An IPv6 packet from ::1 to ::2 that says it is this piece of packet `id`; `extensions` come before its fragment
-/// header, the first of them of kind `kind`.
+/// An IPv6 packet from ::1 to ::2 that says it is this piece of packet `id`.
 fn piece_v6(id: u32, next: u8, offset: u32, more: bool, data: &[u8]) -> Vec<u8> {
     let [length_high, length_low] = (8 + data.len() as u16).to_be_bytes();
     let [place_high, place_low] = (offset as u16 | u16::from(more)).to_be_bytes();
@@ -104,7 +103,7 @@ fn piece_v6(id: u32, next: u8, offset: u32, more: bool, data: &[u8]) -> Vec<u8> 
 
 /// A UDP datagram.
 fn udp(ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
-    let length = (8 + payload.len() as u16).to_be_bytes();
+    let length = ((8 + payload.len()) as u16).to_be_bytes();
     [&ports.0.to_be_bytes()[..], &ports.1.to_be_bytes(), &length, &[0, 0], payload].concat()
 }
 

@@ -1,1 +1,0 @@
-//! Fragments of real captures.
