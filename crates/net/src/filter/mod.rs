@@ -10,11 +10,22 @@
 //! would make a verdict depend on the machine it is given on: names of hosts and networks are refused, and names
 //! of ports and protocols come from a table of our own ([`names`]).
 
+mod assemble;
+mod condition;
+mod expression;
+mod generate;
+mod headers;
+mod lexer;
+mod names;
+mod parser;
 mod program;
+mod qualified;
 
 use std::sync::Arc;
 
 use crate::capture::LinkType;
+use condition::Condition;
+use expression::{Expression, Part};
 
 pub use program::{Flaw, Instruction, MAX_INSTRUCTIONS, Program};
 
@@ -22,6 +33,8 @@ pub use program::{Flaw, Instruction, MAX_INSTRUCTIONS, Program};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     text: Arc<str>,
+    /// `None` when the text is empty.
+    expression: Option<Arc<Expression>>,
 }
 
 /// Why an expression cannot be used. Columns count characters from 1.
@@ -79,15 +92,8 @@ impl Filter {
     /// # Errors
     /// The first place where the text leaves the language, or asks for what cannot be known here.
     pub fn compile(text: &str) -> Result<Self, FilterError> {
-        if !text.trim().is_empty() {
-            return Err(FilterError::Syntax {
-                text: text.to_owned(),
-                column: 1,
-                expected: "nothing: only the empty filter is understood so far".to_owned(),
-                found: "an expression".to_owned(),
-            });
-        }
-        Ok(Self { text: text.into() })
+        let expression = parser::parse(text)?.map(Arc::new);
+        Ok(Self { text: text.into(), expression })
     }
 
     /// The expression as it was given.
@@ -97,16 +103,43 @@ impl Filter {
 
     /// Whether it matches every packet because it asks for nothing.
     pub fn is_empty(&self) -> bool {
-        self.text.trim().is_empty()
+        self.expression.is_none()
     }
 
     /// Compiles the expression for frames of one link type.
     ///
     /// # Errors
     /// The first part that means nothing on this link type; a program beyond [`MAX_INSTRUCTIONS`].
-    pub fn program(&self, _link: LinkType) -> Result<Program, FilterError> {
-        Ok(Program::new(vec![Instruction::new(program::code::RET_K, program::ACCEPT)]))
+    pub fn program(&self, link: LinkType) -> Result<Program, FilterError> {
+        let condition = match &self.expression {
+            Some(expression) => generate::condition(expression, link),
+            None => Ok(Condition::Always(true)),
+        };
+        let condition = condition.map_err(|(part, why)| self.refused(part, link, why))?;
+        let instructions = assemble::assemble(&condition, generate::FIXED_WORDS);
+        if instructions.len() > MAX_INSTRUCTIONS {
+            return Err(FilterError::TooLong { instructions: instructions.len(), link });
+        }
+        Ok(Program::new(instructions))
     }
+
+    fn refused(&self, part: Part, link: LinkType, why: String) -> FilterError {
+        let (column, part) = (column(&self.text, part.start), excerpt(&self.text, part));
+        FilterError::Link { part, column, link, why }
+    }
+}
+
+fn unusable(text: &str, part: Part, why: String) -> FilterError {
+    FilterError::Unusable { part: excerpt(text, part), column: column(text, part.start), why }
+}
+
+fn excerpt(text: &str, part: Part) -> String {
+    text.get(part.start..part.end).unwrap_or_default().to_owned()
+}
+
+/// The number of the character at a byte of the text, from 1.
+fn column(text: &str, at: usize) -> usize {
+    text.get(..at).unwrap_or(text).chars().count() + 1
 }
 
 /// A filter over a capture of any link types: compiled for each when its first frame comes.

@@ -6,6 +6,7 @@
 mod capture;
 mod corpus;
 mod differential;
+mod filters;
 mod flows;
 mod fragments;
 #[cfg(target_os = "linux")]

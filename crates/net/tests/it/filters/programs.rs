@@ -1,0 +1,1 @@
+//! Programs as text, worked out by hand.
