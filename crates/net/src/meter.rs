@@ -49,6 +49,8 @@ pub struct Progress {
     pub consumed_bytes: u64,
     /// Bytes of the capture as stored, when known.
     pub size_bytes: Option<u64>,
+    /// Packets lost so far for want of memory or of time to read them.
+    pub dropped: u64,
 }
 
 /// What a [`meter`] has counted. `packets = packets_in_flows + sum of packets_without_flow`.

@@ -16,12 +16,11 @@ mod tap;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cormorant_afpacket::{self as afpacket, Ring, RingOptions};
 
-use super::pcapng::Clock;
-use super::{Capture, Interface, InterfaceCounts, LARGEST_FRAME_BYTES, LinkType, Origin, Record, Step};
+use super::{Capture, Interface, LARGEST_FRAME_BYTES, LinkType, Origin, Record, Step};
 use crate::NetError;
 use crate::filter::{Filter, Program};
 use merge::Merge;
@@ -91,16 +90,9 @@ impl Capture {
             .into_iter()
             .map(|ring| Tap::new(ring, link, snaplen_bytes as usize, Arc::clone(&options.stop)))
             .collect();
-        let live = Live::new(interface, link, taps);
-        let described = Interface {
-            link,
-            snaplen_bytes,
-            name: name.to_owned(),
-            ticks_per_s: Clock::NANOSECONDS.ticks_per_s(),
-            counts: InterfaceCounts::default(),
-            clock: Clock::NANOSECONDS,
-        };
-        let mut capture = Self::new(name, Origin::Live(Box::new(live)), vec![described]);
+        let live = Live::new(interface, link, taps, Arc::clone(&options.stop));
+        let described = vec![Interface::new(name, link, snaplen_bytes)];
+        let mut capture = Self::new(name, Origin::Live(Box::new(live)), described);
         if let Some(filter) = &options.filter {
             capture.set_filter(filter.clone());
         }
@@ -115,6 +107,7 @@ pub(super) struct Live {
     lost_before: Option<u64>,
     link: LinkType,
     rings: Rings,
+    stop: Arc<AtomicBool>,
     frames: u64,
     bytes: u64,
 }
@@ -125,7 +118,12 @@ enum Rings {
 }
 
 impl Live {
-    fn new(interface: afpacket::Interface, link: LinkType, mut taps: Vec<Tap>) -> Self {
+    fn new(
+        interface: afpacket::Interface,
+        link: LinkType,
+        mut taps: Vec<Tap>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
         let rings = match taps.pop() {
             Some(tap) if taps.is_empty() => Rings::One(tap),
             last => {
@@ -133,7 +131,7 @@ impl Live {
                 Rings::Several(Merge::new(taps))
             }
         };
-        Self { lost_before: interface.lost(), interface, link, rings, frames: 0, bytes: 0 }
+        Self { lost_before: interface.lost(), interface, link, rings, stop, frames: 0, bytes: 0 }
     }
 
     /// The next frame, or that there is none now, or none any more.
@@ -160,6 +158,13 @@ impl Live {
             interface: 0,
             data: 0..frame.captured_bytes,
         }))
+    }
+
+    /// Ends early: passes over what the rings still hold, so that the counters are final.
+    #[cold]
+    pub(super) fn close(&mut self, interfaces: &mut [Interface]) {
+        self.stop.store(true, Ordering::Relaxed);
+        while matches!(self.step(interfaces), Ok(Step::Record(_) | Step::Quiet)) {}
     }
 
     /// A part of the frame found last.
@@ -225,7 +230,7 @@ fn open_rings(
 
 /// What frames of an interface start with, by its `ARPHRD_` number (`linux/if_arp.h`). Numbers whose frames may or
 /// may not have a link layer (PPP), or one that we do not read, get a cooked header instead, as with libpcap.
-fn link_type(hardware: u16) -> LinkType {
+pub(super) fn link_type(hardware: u16) -> LinkType {
     match hardware {
         1 | 772 => LinkType::ETHERNET,
         // Tunnels of IP in IP, 6in4 and tun devices.

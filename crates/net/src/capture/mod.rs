@@ -5,6 +5,7 @@
 //! So memory stays the same whatever lengths a file claims, and nothing is copied but what `read` copies.
 
 mod chunks;
+mod interfaces;
 mod link;
 mod live;
 mod pcap;
@@ -13,6 +14,7 @@ mod recording;
 mod source;
 pub mod write;
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -26,6 +28,7 @@ use pcap::Pcap;
 use pcapng::{Clock, Pcapng};
 use source::Source;
 
+pub use interfaces::{LocalInterface, interfaces};
 pub use link::LinkType;
 pub use live::{LiveOptions, drop_privileges};
 pub use recording::{MOST_LISTED, Recorded, Recording, Rotation};
@@ -222,7 +225,6 @@ impl Capture {
     /// Ends the capture after this many more frames that match the filter.
     pub fn limit(&mut self, frames: u64) {
         self.wanted = frames;
-        self.ended |= frames == 0;
     }
 
     /// Records every frame that is yielded from now on. Its number and offset are then those it has in the recording,
@@ -294,7 +296,6 @@ impl Capture {
             self.keep(record)?;
         }
         self.wanted -= 1;
-        self.ended |= self.wanted == 0;
         Ok(true)
     }
 
@@ -321,10 +322,19 @@ impl Capture {
         Ok(())
     }
 
+    #[cold]
+    fn end(&mut self) -> Step {
+        if let (Origin::Live(live), false) = (&mut self.origin, self.ended) {
+            live.close(&mut self.interfaces);
+        }
+        self.ended = true;
+        Step::End
+    }
+
     #[inline]
     fn step(&mut self) -> Result<Step, NetError> {
-        if self.ended {
-            return Ok(Step::End);
+        if self.ended || self.wanted == 0 {
+            return Ok(self.end());
         }
         let found = match &mut self.origin {
             Origin::Stream { chunks, format: Format::Pcap(pcap) } => pcap.next(chunks),
@@ -376,6 +386,16 @@ impl Capture {
         }
     }
 
+    /// Whether frames come from an interface of this machine, as they arrive.
+    pub fn is_live(&self) -> bool {
+        matches!(self.origin, Origin::Live(_))
+    }
+
+    /// Frames lost so far for want of memory or of time to read them, as far as is known by now.
+    pub fn dropped(&self) -> u64 {
+        self.interfaces.iter().filter_map(|interface| interface.counts.dropped_by_capture).sum()
+    }
+
     /// `gzip` or `zstd`, when the file is compressed.
     pub fn compression(&self) -> Option<&'static str> {
         match &self.origin {
@@ -408,6 +428,13 @@ impl Capture {
     fn end_with(&mut self, stop: Stop) -> NetError {
         self.ended = true;
         stop.into_error(&self.name, self.packets)
+    }
+}
+
+impl fmt::Debug for Capture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, format, packets) = (&self.name, self.format(), self.packets);
+        write!(f, "Capture({name}, {format}, {packets} packets)")
     }
 }
 

@@ -143,6 +143,7 @@ impl<'a> Intake<'a> {
             rows,
             consumed_bytes: self.capture.consumed_bytes(),
             size_bytes: self.capture.size_bytes(),
+            dropped: self.capture.dropped(),
         };
         if watch(progress) {
             return Ok(());

@@ -160,9 +160,9 @@ fn a_file_on_disk_tells_its_size_format_and_compression() {
     assert_eq!(capture.size_bytes(), Some(stored.len() as u64));
     while capture.next_frame().expect("sound").is_some() {}
     assert_eq!(capture.consumed_bytes(), stored.len() as u64);
-    let directory = Capture::open(folder.path()).err().expect("a directory is no capture").to_string();
+    let directory = Capture::open(folder.path()).expect_err("a directory is no capture").to_string();
     assert!(directory.contains("directory") && directory.contains("name the capture files"), "{directory}");
-    let missing = Capture::open(&folder.path().join("none")).err().expect("no such file").to_string();
+    let missing = Capture::open(&folder.path().join("none")).expect_err("no such file").to_string();
     assert!(missing.contains("none") && missing.contains("check the path"), "{missing}");
 }
 

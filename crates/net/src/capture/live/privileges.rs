@@ -6,8 +6,9 @@ use cormorant_afpacket::{self as afpacket, Owner};
 
 use crate::NetError;
 
-/// Gives up every capability and every way to regain one. Call it once all inputs and outputs are open and before
-/// any thread is started: threads keep what they were started with, and that is checked.
+/// Gives up every capability and every way to regain one. Call it once the interface is open and before any
+/// thread is started: threads keep what they were started with, and that is checked. Outputs that are opened later
+/// belong to whom the process has become, and may be renamed and replaced by it to the end.
 ///
 /// `user` is a name of `/etc/passwd`, or `UID:GID`, to become; only root can. Without it a process under `sudo`
 /// becomes the user who called it. A root process that is under no `sudo` stays user 0: it can still open root's
