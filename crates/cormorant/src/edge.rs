@@ -1,6 +1,5 @@
 //! What a verb gets from the edge of the program: the context of its task, and ways to show what came of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
@@ -8,6 +7,8 @@ use cormorant_lab::Ctx;
 use cormorant_lab::extraction::CaptureFault;
 use cormorant_lab::output::Output;
 use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::cli::Globals;
 use crate::clock::Stopwatch;
@@ -30,10 +31,10 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    /// Prepares the surroundings, and lets Ctrl-C cancel the task.
+    /// Prepares the surroundings, and lets Ctrl-C stop the task.
     ///
     /// # Errors
-    /// When the system refuses the handler for Ctrl-C.
+    /// When the system refuses to tell of Ctrl-C.
     pub(crate) fn new(globals: &Globals, settings: Settings) -> Result<Self> {
         let threads = globals.threads.unwrap_or_else(cores);
         let progress = Progress::new();
@@ -65,17 +66,25 @@ impl Edge {
         if self.json { self.show(&serde_json::json!({ name: text }), |_| ()) } else { write(text) }
     }
 
-    /// Prints the report of a verb that writes rows: where the rows are not.
+    /// The context of a task that may read an interface, which ends when `seconds` have passed.
+    pub(crate) fn context_for(&self, seconds: Option<f64>) -> Ctx {
+        match seconds {
+            Some(seconds) => progress::ending_after(&self.ctx, seconds, &self.progress),
+            None => self.ctx.clone(),
+        }
+    }
+
+    /// Prints the report of a verb that writes rows or packets: on standard error when those are on standard output.
     ///
     /// # Errors
     /// When standard output cannot be written.
     pub(crate) fn show_beside(
         &self,
-        output: &Output,
+        stdout_is_taken: bool,
         report: &impl Serialize,
         draw: impl FnOnce(&mut Page),
     ) -> Result<()> {
-        if output.path().is_some() {
+        if !stdout_is_taken {
             return self.show(report, draw);
         }
         self.progress.clear();
@@ -114,15 +123,14 @@ fn write(text: &str) -> Result<()> {
     terminal::print(text).context("cannot write to standard output")
 }
 
-/// The first Ctrl-C asks the task to stop and to leave nothing half-written; the second does not ask.
+/// The first Ctrl-C, or the first polite request of the system, asks the task to stop and to leave nothing
+/// half-written; the second does not ask. No thread waits for them: it would keep the privileges that capturing from
+/// an interface gives up.
 fn stop_on_interrupt(ctx: &Ctx) -> Result<()> {
-    let cancel = ctx.cancel_flag();
-    let asked = AtomicBool::new(false);
-    let handler = move || {
-        cancel.store(true, Ordering::Relaxed);
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(Exit::Stopped as i32);
-        }
-    };
-    ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, Exit::Stopped as i32, ctx.cancel_flag())
+            .and_then(|_| flag::register(signal, ctx.cancel_flag()))
+            .context("cannot listen for Ctrl-C")?;
+    }
+    Ok(())
 }

@@ -1,9 +1,9 @@
 //! Numbers as people read them: thousands apart, sizes in binary units, shares, rates, dates.
 
 use anyhow::{Result, bail};
+use cormorant_lab::time::rfc3339;
 
 const SIZES: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-const NS_PER_S: i64 = 1_000_000_000;
 
 /// `1234567` → `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
@@ -80,25 +80,9 @@ pub(crate) fn duration(seconds: f64) -> String {
 
 /// `2026-11-02 08:00:01 UTC` from nanoseconds since the UNIX epoch.
 pub(crate) fn date_time(ns: i64) -> String {
-    let seconds = ns.div_euclid(NS_PER_S);
-    let (year, month, day) = civil(seconds.div_euclid(86_400));
-    let of_day = seconds.rem_euclid(86_400);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
-/// Days since the epoch to year, month and day, after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
-/// `civil_from_days`.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    let text = rfc3339(ns);
+    // Every time in nanoseconds that fits has a year of four digits, so the parts are where they always are.
+    format!("{} {} UTC", &text[..10], &text[11..19])
 }
 
 /// A size as people type it: `128MiB`, `1G`, `64 kB`, `1000000`. `K`, `M`, `G`, `T` alone are binary, like `KiB`; `kB` is 1000.
@@ -159,9 +143,10 @@ mod tests {
     #[test]
     fn dates_are_civil_on_both_sides_of_the_epoch() {
         assert_eq!(date_time(0), "1970-01-01 00:00:00 UTC");
-        assert_eq!(date_time(1_709_164_800 * NS_PER_S), "2024-02-29 00:00:00 UTC");
+        assert_eq!(date_time(1_709_164_800_000_000_000), "2024-02-29 00:00:00 UTC");
+        assert_eq!(date_time(i64::MIN), "1677-09-21 00:12:43 UTC");
         assert_eq!(date_time(-1), "1969-12-31 23:59:59 UTC");
-        assert_eq!(date_time(1_700_000_000 * NS_PER_S), "2023-11-14 22:13:20 UTC");
+        assert_eq!(date_time(1_700_000_000_000_000_000), "2023-11-14 22:13:20 UTC");
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub use crate::labels::LabelCounts;
 use crate::labels::{self, Labels, Verdict};
 use crate::sources::{Source, Sources};
 use crate::tables::{Provenance, batch, names};
+use crate::traffic::Ending;
+pub use crate::traffic::Unread;
 use crate::{Ctx, LabError};
 
 /// What was counted while captures became rows. Every packet is accounted for:
@@ -43,6 +45,9 @@ pub struct Counts {
     pub decode_faults: BTreeMap<String, u64>,
     /// Frames of link types that are not decoded, by link type.
     pub undecoded_links: BTreeMap<String, u64>,
+    /// What the packets do not include.
+    #[serde(flatten)]
+    pub unread: Unread,
     /// Packets whose end a snapshot length cut off.
     pub packets_cut: u64,
     /// Packets that carry an earlier time than one before them.
@@ -144,7 +149,7 @@ impl Recipe {
             sink(chunk(rows, capture, sources.named, &schema, labels.as_deref_mut())?)
         };
         let spec = self.meter_spec(ctx)?;
-        let watch = Watch::new(ctx, sources.bytes());
+        let watch = Watch::new(ctx, sources);
         let workers = ctx.threads.min(sources.captures.len()).min(MAX_SIDE_BY_SIDE);
         let ended = if workers > 1 {
             side_by_side(&sources.captures, &MeterSpec { threads: 1, ..spec }, workers, &watch, &mut take)?
@@ -189,7 +194,7 @@ fn nanoseconds(what: &'static str, seconds: f64) -> Result<i64, LabError> {
 }
 
 /// How one capture ended: what was counted, or why it could not be opened.
-type Ended = Result<MeterReport, NetError>;
+type Ended = Result<(MeterReport, Unread), NetError>;
 
 type Take<'a> = &'a mut dyn FnMut(Rows, &Arc<str>) -> Result<(), LabError>;
 
@@ -300,7 +305,10 @@ fn run_one(
     let mut told = 0;
     let report = meter(&mut capture, spec, &mut |progress| watch.tell(&mut told, progress), sink);
     watch.done(source.bytes.saturating_sub(told));
-    report
+    let mut report = report?;
+    let ending = Ending::of(&mut capture, report.packets);
+    report.fault = report.fault.or(ending.fault);
+    Ok((report, ending.unread))
 }
 
 fn uncancelled(ended: Ended) -> Result<Ended, LabError> {
@@ -318,24 +326,38 @@ struct Watch<'a> {
     ctx: &'a Ctx,
     consumed: AtomicU64,
     total: u64,
+    live: bool,
     stop: AtomicBool,
 }
 
 impl<'a> Watch<'a> {
-    fn new(ctx: &'a Ctx, total: u64) -> Self {
-        Self { ctx, consumed: AtomicU64::new(0), total, stop: AtomicBool::new(false) }
+    fn new(ctx: &'a Ctx, sources: &Sources) -> Self {
+        let (total, live) = (sources.bytes(), sources.is_live());
+        Self { ctx, consumed: AtomicU64::new(0), total, live, stop: AtomicBool::new(false) }
     }
 
     fn tell(&self, told: &mut u64, progress: Progress) -> bool {
-        self.done(progress.consumed_bytes.saturating_sub(*told));
-        *told = progress.consumed_bytes;
+        if self.live {
+            capturing(self.ctx, progress.packets, progress.dropped);
+        } else {
+            self.done(progress.consumed_bytes.saturating_sub(*told));
+            *told = progress.consumed_bytes;
+        }
         self.ctx.check().is_ok() && !self.stop.load(Ordering::Relaxed)
     }
 
     fn done(&self, bytes: u64) {
-        let consumed = self.consumed.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.ctx.progress("reading captures", consumed, self.total);
+        if !self.live {
+            let consumed = self.consumed.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            self.ctx.progress("reading captures", consumed, self.total);
+        }
     }
+}
+
+/// Says how many packets of an interface were read, and how many were lost.
+pub(crate) fn capturing(ctx: &Ctx, packets: u64, dropped: u64) {
+    let lost = if dropped > 0 { format!(", {dropped} dropped") } else { String::new() };
+    ctx.progress(&format!("capturing{lost}"), packets, 0);
 }
 
 fn chunk(
@@ -368,7 +390,10 @@ fn conclude(captures: &[Source], ended: Vec<Ended>) -> Result<Outcome, LabError>
     let mut first_error = None;
     for (source, ended) in captures.iter().zip(ended) {
         match ended {
-            Ok(report) => outcome.add(source, report),
+            Ok((report, unread)) => {
+                outcome.counts.unread.add(unread);
+                outcome.add(source, report);
+            }
             Err(error) => {
                 unopened += 1;
                 outcome.faults.push(CaptureFault {

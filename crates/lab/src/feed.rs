@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::extraction::{CaptureFault, Chunk, Counts, Recipe};
 use crate::labels::{LabelCounts, Labels, Verdict, with_labels};
+use crate::reading::Reading;
 use crate::sources::{InputKind, Sources, input_kind};
 use crate::tables::{Provenance, stack::Stack};
 use crate::{Ctx, LabError};
@@ -39,18 +40,26 @@ pub(crate) struct Arrived {
 }
 
 impl Feed {
-    /// Opens tables or captures. `recipe` is asked for only when the inputs are captures.
+    /// Opens tables or captures, of which `reading` says what is read. `recipe` is asked for only when the inputs are captures.
     ///
     /// # Errors
     /// [`LabError`] of an input, of the label file or of `recipe`.
     pub(crate) fn open(
         inputs: &[PathBuf],
+        reading: &Reading,
         labels: Option<&Path>,
+        ctx: &Ctx,
         recipe: impl FnOnce() -> Result<Recipe, LabError>,
     ) -> Result<Self, LabError> {
         let labels = labels.map(Labels::read).transpose()?;
         match input_kind(inputs)? {
-            InputKind::Captures => Self::captures(Sources::find(inputs)?, recipe()?, labels),
+            InputKind::Captures => Self::captures(Sources::find(inputs, reading, ctx)?, recipe()?, labels),
+            InputKind::Tables if *reading != Reading::default() => Err(LabError::Request {
+                what: "input",
+                expected: "captures, of which a filter or a number of packets can be read".to_owned(),
+                found: "tables".to_owned(),
+                advice: "leave these options out".to_owned(),
+            }),
             InputKind::Tables => {
                 let stack = Stack::open(inputs)?;
                 let schema = if labels.is_some() {

@@ -12,9 +12,12 @@ pub mod catalogue;
 pub mod extraction;
 pub mod labels;
 pub mod output;
+pub mod reading;
 pub mod reasons;
 pub mod tables;
 pub mod tasks;
+pub mod time;
+pub mod traffic;
 
 mod alerts;
 mod error;
@@ -23,8 +26,8 @@ mod grade;
 mod model;
 mod plain;
 mod sources;
-mod time;
 
 pub use catalogue::catalogue;
 pub use cormorant_learn::ctx::{Ctx, ProgressSink};
 pub use error::LabError;
+pub use sources::interface_of;

@@ -1,16 +1,18 @@
-//! Finds inputs: capture files, directories of them, standard input, bytes in memory; and tells captures from tables.
+//! Finds inputs: capture files, interfaces, directories of them, standard input, bytes in memory; and tells captures from tables.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cormorant_net::NetError;
-use cormorant_net::capture::Capture;
+use cormorant_net::capture::{Capture, interfaces};
+use cormorant_net::filter::Filter;
 
-use crate::LabError;
 use crate::plain::plain;
+use crate::reading::Reading;
 use crate::tables::read::cannot_read;
+use crate::{Ctx, LabError};
 
 /// Captures in the order their rows will have.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub(crate) struct Source {
     place: Place,
     /// Its size as stored, 0 when not known.
     pub(crate) bytes: u64,
+    reading: Reading,
+    filter: Option<Filter>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ enum Place {
     File(PathBuf),
     Stdin,
     Memory(Arc<[u8]>),
+    /// Already being captured from; taken by whoever reads it.
+    Interface(Arc<Mutex<Option<Capture>>>),
 }
 
 impl Sources {
@@ -45,7 +51,11 @@ impl Sources {
     ///
     /// # Errors
     /// [`LabError::Read`] for a path that cannot be read, [`LabError::Request`] when there is no capture at all.
-    pub(crate) fn find(paths: &[PathBuf]) -> Result<Self, LabError> {
+    pub(crate) fn find(paths: &[PathBuf], reading: &Reading, ctx: &Ctx) -> Result<Self, LabError> {
+        let filter = reading.compiled()?;
+        if let Some(name) = paths.iter().find_map(|path| interface_of(path)) {
+            return Self::interface(&name, paths, reading, filter, ctx);
+        }
         let mut sources = Self { captures: Vec::new(), named: paths.len() > 1, notes: Vec::new() };
         for path in paths {
             if path.is_dir() {
@@ -58,13 +68,46 @@ impl Sources {
         if sources.captures.is_empty() {
             return Err(no_capture(paths));
         }
+        reading.check(paths, sources.captures.len())?;
+        for source in &mut sources.captures {
+            source.reading = reading.clone();
+            source.filter.clone_from(&filter);
+        }
         Ok(sources)
+    }
+
+    /// An interface, from now on. It is read alone: another capture's turn would never come.
+    fn interface(
+        name: &str,
+        paths: &[PathBuf],
+        reading: &Reading,
+        filter: Option<Filter>,
+        ctx: &Ctx,
+    ) -> Result<Self, LabError> {
+        if paths.len() > 1 {
+            return Err(LabError::Request {
+                what: "input",
+                expected: "one interface and nothing else".to_owned(),
+                found: format!("{} inputs, of which {name} is an interface", paths.len()),
+                advice: "run once for each, or name the interface `any`".to_owned(),
+            });
+        }
+        reading.check(paths, 1)?;
+        let capture = reading.listen(name, filter, ctx.threads, ctx.end_in_order())?;
+        let source = Source {
+            name: name.to_owned(),
+            place: Place::Interface(Arc::new(Mutex::new(Some(capture)))),
+            bytes: 0,
+            reading: reading.clone(),
+            filter: None,
+        };
+        Ok(Self { captures: vec![source], named: false, notes: Vec::new() })
     }
 
     /// One capture in memory.
     pub(crate) fn memory(name: &str, bytes: Arc<[u8]>) -> Self {
         let length = bytes.len() as u64;
-        let source = Source { name: name.to_owned(), place: Place::Memory(bytes), bytes: length };
+        let source = Source::new(name.to_owned(), Place::Memory(bytes), length);
         Self { captures: vec![source], named: false, notes: Vec::new() }
     }
 
@@ -74,6 +117,11 @@ impl Sources {
             return 0;
         }
         self.captures.iter().map(|source| source.bytes).sum()
+    }
+
+    /// Whether they are an interface.
+    pub(crate) fn is_live(&self) -> bool {
+        self.captures.iter().any(|source| matches!(source.place, Place::Interface(_)))
     }
 
     fn add_directory(&mut self, root: &Path, relative: bool) -> Result<(), LabError> {
@@ -98,27 +146,82 @@ impl Sources {
 }
 
 impl Source {
-    fn file(path: &Path) -> Result<Self, LabError> {
-        if path == Path::new("-") {
-            return Ok(Self { name: "-".to_owned(), place: Place::Stdin, bytes: 0 });
-        }
-        let bytes = fs::metadata(path).map_err(|source| cannot_read(path, source))?.len();
-        let name = plain(&path.to_string_lossy()).into_owned();
-        Ok(Self { name, place: Place::File(path.to_owned()), bytes })
+    fn new(name: String, place: Place, bytes: u64) -> Self {
+        Self { name, place, bytes, reading: Reading::default(), filter: None }
     }
 
-    /// Starts reading it.
+    fn file(path: &Path) -> Result<Self, LabError> {
+        if path == Path::new("-") {
+            return Ok(Self::new("-".to_owned(), Place::Stdin, 0));
+        }
+        let bytes = metadata(path)?.len();
+        let name = plain(&path.to_string_lossy()).into_owned();
+        Ok(Self::new(name, Place::File(path.to_owned()), bytes))
+    }
+
+    /// Starts reading it, as was asked for.
     ///
     /// # Errors
-    /// What the net crate says of a file that is no capture.
+    /// What the net crate says of a file that is no capture, or of the file that is to keep its packets.
     pub(crate) fn open(&self) -> Result<Capture, NetError> {
-        match &self.place {
+        let mut capture = match &self.place {
             Place::File(path) => Capture::open(path),
             Place::Stdin => Capture::from_reader("standard input", Box::new(io::stdin())),
             Place::Memory(bytes) => {
                 Capture::from_reader(&self.name, Box::new(Cursor::new(Arc::clone(bytes))))
             }
+            Place::Interface(open) => return self.take(open),
+        }?;
+        if let Some(filter) = &self.filter {
+            capture.set_filter(filter.clone());
         }
+        self.reading.begin(&mut capture)?;
+        Ok(capture)
+    }
+
+    /// The capture from an interface, which there is once.
+    fn take(&self, open: &Mutex<Option<Capture>>) -> Result<Capture, NetError> {
+        let taken = open.lock().ok().and_then(|mut capture| capture.take());
+        let mut capture = taken.ok_or_else(|| NetError::Live {
+            name: self.name.clone(),
+            what: "it was read already".to_owned(),
+            packets: 0,
+            advice: "name it once",
+        })?;
+        self.reading.begin(&mut capture)?;
+        Ok(capture)
+    }
+}
+
+/// The interface that an input names: what is no file, but has the name of one.
+#[must_use]
+pub fn interface_of(path: &Path) -> Option<String> {
+    let name = path.to_str()?;
+    let known = || name == ANY || interfaces().iter().any(|interface| interface.name == name);
+    (name != "-" && !path.exists() && known()).then(|| name.to_owned())
+}
+
+/// All interfaces at once.
+const ANY: &str = "any";
+
+/// What the system knows of a path; where there is nothing, the interfaces that could have been meant.
+fn metadata(path: &Path) -> Result<Metadata, LabError> {
+    fs::metadata(path).map_err(|source| match (source.kind(), path.to_str()) {
+        (io::ErrorKind::NotFound, Some(name)) if !name.contains(['/', '.']) => no_such(name),
+        _ => cannot_read(path, source),
+    })
+}
+
+fn no_such(name: &str) -> LabError {
+    let names: Vec<_> = interfaces().into_iter().map(|interface| interface.name).collect();
+    LabError::Request {
+        what: "input",
+        expected: "a file or an interface".to_owned(),
+        found: format!("neither of the name `{}`", plain(name)),
+        advice: match names.is_empty() {
+            true => "check the path".to_owned(),
+            false => format!("interfaces are: {}, {ANY}", names.join(", ")),
+        },
     }
 }
 
@@ -138,7 +241,8 @@ pub(crate) enum InputKind {
 pub(crate) fn input_kind(paths: &[PathBuf]) -> Result<InputKind, LabError> {
     let mut kinds = Vec::new();
     for path in paths {
-        let capture = path == Path::new("-") || !is_file(path)? || is_capture(path)?;
+        let capture =
+            path == Path::new("-") || interface_of(path).is_some() || !is_file(path)? || is_capture(path)?;
         kinds.push(if capture { InputKind::Captures } else { InputKind::Tables });
     }
     match kinds.first() {
@@ -155,7 +259,7 @@ pub(crate) fn input_kind(paths: &[PathBuf]) -> Result<InputKind, LabError> {
 
 /// A pipe can be read only once, so its start is not looked at: directories, pipes and devices hold captures.
 fn is_file(path: &Path) -> Result<bool, LabError> {
-    fs::metadata(path).map(|found| found.is_file()).map_err(|source| cannot_read(path, source))
+    metadata(path).map(|found| found.is_file())
 }
 
 /// Whether a file starts as a capture does. Compressed files are looked into.
@@ -211,6 +315,10 @@ mod tests {
     const PCAP: [u8; 24] =
         [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 1, 0, 0, 0];
 
+    fn found(paths: &[PathBuf]) -> Result<Sources, LabError> {
+        Sources::find(paths, &Reading::default(), &Ctx::new(0, 1))
+    }
+
     #[test]
     fn a_directory_stands_for_the_captures_below_it_sorted() {
         let folder = tempfile::tempdir().unwrap();
@@ -219,7 +327,7 @@ mod tests {
             fs::write(folder.path().join(name), PCAP).unwrap();
         }
         fs::write(folder.path().join("readme.txt"), "no capture").unwrap();
-        let sources = Sources::find(&[folder.path().to_owned()]).unwrap();
+        let sources = found(&[folder.path().to_owned()]).unwrap();
         let names: Vec<_> = sources.captures.iter().map(|source| source.name.as_str()).collect();
         assert_eq!(names, ["a.cap", "b/y.pcap", "z.pcap"]);
         assert!(sources.named && sources.notes[0].contains("1 files that are no captures"));
@@ -231,16 +339,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a\x1b[2J.pcap");
         fs::write(&path, PCAP).unwrap();
-        let sources = Sources::find(std::slice::from_ref(&path)).unwrap();
+        let sources = found(std::slice::from_ref(&path)).unwrap();
         assert!(!sources.named && sources.captures[0].name.ends_with("a\\x1b[2J.pcap"));
         assert_eq!(input_kind(&[path]).unwrap(), InputKind::Captures);
     }
 
     #[test]
     fn what_is_not_there_is_named() {
-        let message = Sources::find(&["/no/such.pcap".into()]).unwrap_err().to_string();
+        let message = found(&["/no/such.pcap".into()]).unwrap_err().to_string();
         assert!(message.contains("/no/such.pcap"), "{message}");
         let folder = tempfile::tempdir().unwrap();
-        assert!(Sources::find(&[folder.path().to_owned()]).unwrap_err().to_string().contains("none in"));
+        assert!(found(&[folder.path().to_owned()]).unwrap_err().to_string().contains("none in"));
     }
 }

@@ -1,7 +1,8 @@
 //! Times as people read them. No clock here: a time comes from a packet.
 
 /// A time in ns since the UNIX epoch as RFC 3339 in UTC with microseconds.
-pub(crate) fn rfc3339(ns: i64) -> String {
+#[must_use]
+pub fn rfc3339(ns: i64) -> String {
     let (seconds, ns) = (ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000));
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = date(days);

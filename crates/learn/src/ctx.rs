@@ -22,13 +22,21 @@ pub struct Ctx {
     pub mem_bytes: u64,
     progress: Option<ProgressSink>,
     cancel: Arc<AtomicBool>,
+    ends_in_order: Arc<AtomicBool>,
 }
 
 impl Ctx {
     /// A quiet context: no progress, never cancelled, 1 GiB of memory.
     #[must_use]
     pub fn new(seed: u64, threads: usize) -> Self {
-        Self { seed, threads: threads.max(1), mem_bytes: 1 << 30, progress: None, cancel: Arc::default() }
+        Self {
+            seed,
+            threads: threads.max(1),
+            mem_bytes: 1 << 30,
+            progress: None,
+            cancel: Arc::default(),
+            ends_in_order: Arc::default(),
+        }
     }
 
     /// The same with a sink for progress.
@@ -49,6 +57,20 @@ impl Ctx {
     #[must_use]
     pub fn cancel_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.cancel)
+    }
+
+    /// Says that this computation reads a source without an end, and gives the flag that ends it: from now on the
+    /// flag of [`Ctx::cancel_flag`], when set, asks the source to end in order, and no longer cancels.
+    #[must_use]
+    pub fn end_in_order(&self) -> Arc<AtomicBool> {
+        self.ends_in_order.store(true, Ordering::Relaxed);
+        self.cancel_flag()
+    }
+
+    /// Whether [`Ctx::end_in_order`] was called.
+    #[must_use]
+    pub fn ends_in_order(&self) -> bool {
+        self.ends_in_order.load(Ordering::Relaxed)
     }
 
     /// Says how far `stage` is.
@@ -78,6 +100,7 @@ impl Ctx {
     /// # Errors
     /// [`LearnError::Cancelled`] when someone asked this computation to stop.
     pub fn check(&self) -> Result<(), LearnError> {
-        if self.cancel.load(Ordering::Relaxed) { Err(LearnError::Cancelled) } else { Ok(()) }
+        let cancelled = self.cancel.load(Ordering::Relaxed) && !self.ends_in_order();
+        if cancelled { Err(LearnError::Cancelled) } else { Ok(()) }
     }
 }

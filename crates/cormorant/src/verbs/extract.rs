@@ -33,7 +33,7 @@ struct Typed {
     #[command(flatten)]
     inputs: Captures,
     /// Feature sets (see `cormorant list features`)
-    #[arg(short, long, value_name = "SET", value_delimiter = ',', default_value = "flow")]
+    #[arg(long, value_name = "SET", value_delimiter = ',', default_value = "flow")]
     features: Vec<String>,
     /// CSV of label rules
     #[arg(long, value_name = "FILE", conflicts_with = "label")]
@@ -50,15 +50,18 @@ struct Typed {
 
 fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
     let spec = Spec {
-        captures: typed.inputs.captures,
+        captures: typed.inputs.captures.clone(),
+        reading: typed.inputs.reading(),
         sets: typed.features,
         labels: typed.labels,
         label: typed.label,
         flow: typed.timeouts.options(),
         output: edge.output(&typed.output)?,
     };
-    let report = extract::run(&spec, &edge.ctx)?;
-    edge.show_beside(&spec.output, &report, |page| draw(page, &report, edge.watch.seconds()))?;
+    let report = extract::run(&spec, &typed.inputs.context(edge))?;
+    edge.show_beside(spec.output.path().is_none(), &report, |page| {
+        draw(page, &report, edge.watch.seconds());
+    })?;
     Ok(edge.tell(&report.faults))
 }
 

@@ -34,8 +34,15 @@ struct Typed {
 
 fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
     let output = edge.output(&typed.output)?;
-    let spec = Spec { captures: typed.inputs.captures, flow: typed.timeouts.options(), output };
-    let report = flows::run(&spec, &edge.ctx)?;
-    edge.show_beside(&spec.output, &report, |page| extract::draw(page, &report, edge.watch.seconds()))?;
+    let spec = Spec {
+        captures: typed.inputs.captures.clone(),
+        reading: typed.inputs.reading(),
+        flow: typed.timeouts.options(),
+        output,
+    };
+    let report = flows::run(&spec, &typed.inputs.context(edge))?;
+    edge.show_beside(spec.output.path().is_none(), &report, |page| {
+        extract::draw(page, &report, edge.watch.seconds());
+    })?;
     Ok(edge.tell(&report.faults))
 }

@@ -32,8 +32,8 @@ const REASONS: usize = 3;
 
 #[derive(Args)]
 struct Typed {
-    /// Captures, directories of them, or - for standard input; tables work as well
-    #[arg(required = true, value_name = "CAPTURE")]
+    /// Captures, directories of them, - for standard input, or an interface; tables work as well
+    #[arg(required = true, value_name = "CAPTURE|IFACE")]
     inputs: Vec<PathBuf>,
     /// The model file
     #[arg(short, long, value_name = "M.corm")]
@@ -47,11 +47,14 @@ struct Typed {
     /// Another threshold than the model's own
     #[arg(long, value_name = "SCORE", value_parser = inputs::score)]
     threshold: Option<f64>,
+    #[command(flatten)]
+    traffic: inputs::Traffic,
 }
 
 fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let Typed { inputs, model, labels, top, threshold } = typed;
-    let report = hunt::run(&Spec { inputs, model, labels, top, threshold }, &edge.ctx)?;
+    let Typed { inputs, model, labels, top, threshold, traffic } = typed;
+    let spec = Spec { inputs, reading: traffic.reading(), model, labels, top, threshold };
+    let report = hunt::run(&spec, &traffic.context(edge))?;
     edge.show(&report, |page| draw(page, &report, edge.watch.seconds()))?;
     let exit = edge.tell(&report.faults);
     Ok(if report.alerts_total > 0 { Exit::Alerts } else { exit })

@@ -1,18 +1,116 @@
-//! Arguments that several verbs share: which traffic, when flows end, parameters.
+//! Arguments that several verbs share: which traffic, how an interface is listened to, when flows end, parameters.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
+use cormorant_lab::Ctx;
 use cormorant_lab::extraction::FlowOptions;
+use cormorant_lab::reading::Reading;
+
+use crate::edge::Edge;
+use crate::units::parse_bytes;
 
 /// Captures to read.
 #[derive(Args)]
 pub(super) struct Captures {
-    /// Captures (pcap or pcapng, also .gz or .zst), directories of them, or - for standard input
-    #[arg(required = true, value_name = "CAPTURE")]
+    /// Captures (pcap or pcapng, also .gz or .zst), directories of them, - for standard input, or an interface
+    #[arg(required = true, value_name = "CAPTURE|IFACE")]
     pub(super) captures: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) traffic: Traffic,
+}
+
+/// What of captures is read, and where its packets are kept.
+#[derive(Args)]
+#[command(next_help_heading = "Which packets")]
+pub(super) struct Traffic {
+    /// Keep the packets that are read in this .pcapng file
+    #[arg(long, value_name = "X.pcapng", value_parser = no_stream)]
+    write: Option<PathBuf>,
+    #[command(flatten)]
+    packets: Packets,
+}
+
+/// Which packets are read, and how an interface is listened to.
+#[derive(Args)]
+#[command(next_help_heading = "Which packets")]
+pub(super) struct Packets {
+    /// Only packets that match this expression in the language of tcpdump, such as 'tcp port 443'
+    #[arg(short, long, value_name = "EXPR")]
+    filter: Option<String>,
+    /// At most this many packets, after the filter
+    #[arg(long, value_name = "N", value_parser = count_above_0)]
+    packets: Option<u64>,
+    #[command(flatten)]
+    listening: Listening,
+}
+
+/// How an interface is listened to.
+#[derive(Args)]
+#[command(next_help_heading = "From an interface")]
+struct Listening {
+    /// End after this many seconds; Ctrl-C ends a capture as well
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<f64>,
+    /// Bytes taken of each packet [default: all]
+    #[arg(long, value_name = "BYTES", value_parser = count_above_0)]
+    snaplen: Option<u64>,
+    /// Memory for packets that wait to be read, such as 64MiB [default: 32MiB]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    ring: Option<u64>,
+    /// Do not ask for packets that are addressed to others
+    #[arg(long)]
+    no_promiscuous: bool,
+    /// User to become once the interface is open, when started as root [default: who called sudo]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+}
+
+impl Captures {
+    /// What of them is read.
+    pub(super) fn reading(&self) -> Reading {
+        self.traffic.reading()
+    }
+
+    /// The context of a task that reads them.
+    pub(super) fn context(&self, edge: &Edge) -> Ctx {
+        self.traffic.context(edge)
+    }
+}
+
+impl Traffic {
+    /// As the lab wants it.
+    pub(super) fn reading(&self) -> Reading {
+        Reading { keep: self.write.clone(), ..self.packets.reading() }
+    }
+
+    /// The context of a task that reads it.
+    pub(super) fn context(&self, edge: &Edge) -> Ctx {
+        self.packets.context(edge)
+    }
+}
+
+impl Packets {
+    /// As the lab wants it.
+    pub(super) fn reading(&self) -> Reading {
+        let Listening { snaplen, ring, no_promiscuous, user, .. } = &self.listening;
+        Reading {
+            filter: self.filter.clone(),
+            packets: self.packets,
+            snaplen_bytes: snaplen.map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
+            ring_bytes: ring.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            not_promiscuous: *no_promiscuous,
+            user: user.clone(),
+            ..Reading::default()
+        }
+    }
+
+    /// The context of a task that reads them, which ends an interface when its time has come.
+    pub(super) fn context(&self, edge: &Edge) -> Ctx {
+        edge.context_for(self.listening.duration)
+    }
 }
 
 /// When flows end.
@@ -42,6 +140,20 @@ pub(super) fn parameters(typed: &[String]) -> Result<BTreeMap<String, String>> {
         _ => Err(anyhow!("-p takes name=value, such as -p trees=200; found `{text}`")),
     };
     typed.iter().map(pair).collect()
+}
+
+/// A whole number of at least 1.
+pub(super) fn count_above_0(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|count| *count > 0).ok_or("expected a whole number of at least 1")
+}
+
+/// A file: standard output is for rows and reports.
+fn no_stream(text: &str) -> Result<PathBuf, &'static str> {
+    if text == "-" {
+        Err("expected a file; `cormorant capture -o -` writes packets to a pipe")
+    } else {
+        Ok(text.into())
+    }
 }
 
 /// A score to compare with.

@@ -30,7 +30,8 @@ struct Typed {
 }
 
 fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let report = inspect::run(&Spec { captures: typed.inputs.captures }, &edge.ctx)?;
+    let spec = Spec { captures: typed.inputs.captures.clone(), reading: typed.inputs.reading() };
+    let report = inspect::run(&spec, &typed.inputs.context(edge))?;
     edge.show(&report, |page| draw(page, &report))?;
     Ok(edge.tell(&report.faults))
 }
@@ -81,6 +82,7 @@ fn summary(capture: &CaptureReport) -> Vec<(&'static str, String)> {
         "hosts",
         format!("{}{more}", counted(capture.hosts, "address").replace("addresss", "addresses")),
     ));
+    pairs.extend(parts::unread(&capture.unread));
     if capture.packets_cut > 0 {
         pairs.push(("cut", format!("{} packets were captured only in part", count(capture.packets_cut))));
     }

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Args, FromArgMatches, ValueEnum};
 use cormorant_lab::catalogue;
 use cormorant_lab::catalogue::{Column, FeatureSet, Model, Param, Preparation};
+use cormorant_lab::traffic::{LocalInterface, interfaces};
 use serde::Serialize;
 
 use super::Verb;
@@ -14,7 +15,7 @@ use crate::terminal::{Grid, Page, Tone, span};
 
 pub(super) static VERB: Verb = Verb {
     name: "list",
-    about: "List feature sets, models, strategies, formats, splits or preparation steps",
+    about: "List feature sets, models, strategies, formats, splits, preparation steps or interfaces",
     notes: "With a name as well: everything about that one, such as a set's columns.",
     example: &[
         "cormorant list models",
@@ -41,6 +42,7 @@ enum What {
     Formats,
     Splits,
     Preparations,
+    Interfaces,
 }
 
 /// A line of a list: what is typed, and what it stands for.
@@ -69,10 +71,17 @@ fn run(typed: &Typed, edge: &Edge) -> Result<Exit> {
         What::Formats => {
             one_or_all(edge, &all.formats, name, |format| (format.name.to_owned(), format.doc), |_, _| ())
         }
+        What::Interfaces => {
+            one_or_all(edge, &interfaces(), name, |one| (one.name.clone(), state(one)), |_, _| ())
+        }
         What::Strategies => {
             one_or_all(edge, &all.strategies, name, |one| (one.name.to_owned(), one.doc), |_, _| ())
         }
     }
+}
+
+fn state(interface: &LocalInterface) -> &'static str {
+    if interface.up { interface.link } else { "down" }
 }
 
 /// Shows one entry in full when a name is given, else a line of each.

@@ -1,5 +1,6 @@
 //! The verbs, one file each: how it is typed, what it runs, how its report is shown; and one line in [`VERBS`].
 
+mod capture;
 mod completions;
 mod demo;
 mod doctor;
@@ -40,6 +41,7 @@ pub(crate) struct Verb {
 /// Every verb, in the order of `--help`.
 pub(crate) static VERBS: &[&Verb] = &[
     &demo::VERB,
+    &capture::VERB,
     &inspect::VERB,
     &flows::VERB,
     &extract::VERB,

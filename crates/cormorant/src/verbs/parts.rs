@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cormorant_lab::extraction::{Counts, LabelCounts};
+use cormorant_lab::extraction::{Counts, LabelCounts, Unread};
 use serde_json::Value;
 
 use crate::terminal::{Grid, Page, Span, Tone, span};
@@ -27,6 +27,7 @@ pub(super) fn counts(counted_here: &Counts, seconds: f64) -> Vec<Pair> {
         ("packets", format!("{} ({}, {speed})", count(packets), bytes(wire_bytes))),
         ("flows", format!("{} ({})", count(flows), tally(&counted_here.flows_by_expiry))),
     ];
+    pairs.extend(unread(&counted_here.unread));
     let mut if_any = |name, reasons: &BTreeMap<String, u64>| {
         if reasons.values().any(|number| *number > 0) {
             pairs.push((name, tally(reasons)));
@@ -37,6 +38,19 @@ pub(super) fn counts(counted_here: &Counts, seconds: f64) -> Vec<Pair> {
     if_any("not decoded", &counted_here.undecoded_links);
     if counted_here.packets_out_of_order > 0 {
         pairs.push(("out of order", counted(counted_here.packets_out_of_order, "packet")));
+    }
+    pairs
+}
+
+/// Packets that are not among those read, where there are any.
+pub(super) fn unread(unread: &Unread) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    if unread.packets_filtered > 0 {
+        pairs.push(("filtered", counted(unread.packets_filtered, "packet") + " did not match"));
+    }
+    if !unread.packets_dropped.is_empty() {
+        let of = unread.packets_received.map_or_else(String::new, |all| format!(" of {}", count(all)));
+        pairs.push(("dropped", tally(&unread.packets_dropped) + &of));
     }
     pairs
 }

@@ -30,8 +30,8 @@ struct Typed {
     /// The model file
     #[arg(value_name = "M.corm")]
     model: PathBuf,
-    /// Tables, or captures and directories of them
-    #[arg(required = true, value_name = "TABLE|CAPTURE")]
+    /// Tables; or captures, directories of them, or an interface
+    #[arg(required = true, value_name = "TABLE|CAPTURE|IFACE")]
     inputs: Vec<PathBuf>,
     /// Where the rows go: a .parquet, .csv, .ndjson or .arrow file, or - for CSV on standard output
     #[arg(short, long, value_name = "X")]
@@ -39,13 +39,18 @@ struct Typed {
     /// Another threshold than the model's own
     #[arg(long, value_name = "SCORE", value_parser = inputs::score)]
     threshold: Option<f64>,
+    #[command(flatten)]
+    traffic: inputs::Traffic,
 }
 
 fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
     let output = edge.output(&typed.output)?;
-    let spec = Spec { model: typed.model, inputs: typed.inputs, threshold: typed.threshold, output };
-    let report = score::run(&spec, &edge.ctx)?;
-    edge.show_beside(&spec.output, &report, |page| draw(page, &report, edge.watch.seconds()))?;
+    let reading = typed.traffic.reading();
+    let spec = Spec { model: typed.model, inputs: typed.inputs, reading, threshold: typed.threshold, output };
+    let report = score::run(&spec, &typed.traffic.context(edge))?;
+    edge.show_beside(spec.output.path().is_none(), &report, |page| {
+        draw(page, &report, edge.watch.seconds());
+    })?;
     Ok(edge.tell(&report.faults))
 }
 

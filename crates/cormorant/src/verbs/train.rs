@@ -52,7 +52,7 @@ struct Typed {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Feature sets, when captures are given
-    #[arg(short, long, value_name = "SET", value_delimiter = ',', default_value = "flow")]
+    #[arg(long, value_name = "SET", value_delimiter = ',', default_value = "flow")]
     features: Vec<String>,
     #[command(flatten)]
     timeouts: Timeouts,

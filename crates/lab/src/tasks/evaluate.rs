@@ -8,6 +8,7 @@ use crate::extraction::CaptureFault;
 use crate::feed::Feed;
 use crate::labels::LabelCounts;
 use crate::model::{Loaded, gather, restrict, with_classes};
+use crate::reading::Reading;
 use crate::{Ctx, LabError};
 
 /// Which model, on which rows.
@@ -57,7 +58,7 @@ pub struct Report {
 /// [`LabError`] of the model, of the inputs, or when no row has a label.
 pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     let model = Loaded::read(&spec.model, spec.threshold)?;
-    let feed = Feed::open(&spec.inputs, spec.labels.as_deref(), || model.recipe())?;
+    let feed = Feed::open(&spec.inputs, &Reading::default(), spec.labels.as_deref(), ctx, || model.recipe())?;
     let selection = model.select("the input", &feed.schema)?;
     let (table, mut arrived) = gather(feed, ctx)?;
     let known = model.pipeline.trained().data_digest == table.digest();

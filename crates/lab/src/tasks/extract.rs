@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::extraction::{CaptureFault, Counts, FlowOptions, Recipe};
 use crate::labels::{LabelCounts, Labels};
 use crate::output::{Format, Output};
+use crate::reading::Reading;
 use crate::sources::Sources;
 use crate::tables::learn::schema_of;
 use crate::tables::write::TableWriter;
@@ -16,8 +17,11 @@ use crate::{Ctx, LabError};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Capture files, directories (searched recursively), or `-` for standard input.
+    /// Capture files, directories (searched recursively), `-` for standard input, or an interface.
     pub captures: Vec<PathBuf>,
+    /// What of them is read.
+    #[serde(default)]
+    pub reading: Reading,
     /// Feature sets by name; none = the identity columns and counters of each flow.
     pub sets: Vec<String>,
     /// A CSV of label rules, or of one label per capture (see [`crate::labels`]).
@@ -68,7 +72,7 @@ pub struct Report {
 /// # Errors
 /// [`LabError`] when no capture can be opened, the labels are wrong, or the table cannot be written; then nothing is.
 pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
-    let sources = Sources::find(&spec.captures)?;
+    let sources = Sources::find(&spec.captures, &spec.reading, ctx)?;
     let mut labels = labels_of(spec)?;
     let recipe = Recipe { sets: spec.sets.clone(), flow: spec.flow };
     let schema = recipe.schema(sources.named, labels.is_some())?;

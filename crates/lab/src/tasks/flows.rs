@@ -8,14 +8,18 @@ use super::extract;
 pub use super::extract::Report;
 use crate::extraction::FlowOptions;
 use crate::output::Output;
+use crate::reading::Reading;
 use crate::{Ctx, LabError};
 
 /// Which flows, and where to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Capture files, directories (searched recursively), or `-` for standard input.
+    /// Capture files, directories (searched recursively), `-` for standard input, or an interface.
     pub captures: Vec<PathBuf>,
+    /// What of them is read.
+    #[serde(default)]
+    pub reading: Reading,
     /// When flows end.
     #[serde(default)]
     pub flow: FlowOptions,
@@ -30,6 +34,7 @@ pub struct Spec {
 pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     let spec = extract::Spec {
         captures: spec.captures.clone(),
+        reading: spec.reading.clone(),
         sets: Vec::new(),
         labels: None,
         label: None,

@@ -12,6 +12,7 @@ use crate::grade::Ledger;
 pub use crate::grade::{DecoyGrade, FamilyGrade, Grade};
 use crate::labels::LabelCounts;
 use crate::model::Loaded;
+use crate::reading::Reading;
 pub use crate::reasons::Reason;
 use crate::{Ctx, LabError};
 
@@ -19,8 +20,11 @@ use crate::{Ctx, LabError};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Captures and directories of captures, or tables.
+    /// Captures and directories of captures, an interface, or tables.
     pub inputs: Vec<PathBuf>,
+    /// What of the captures is read.
+    #[serde(default)]
+    pub reading: Reading,
     /// The model file.
     pub model: PathBuf,
     /// Labels to grade the alerts with.
@@ -66,7 +70,7 @@ pub struct Report {
 /// [`LabError`] of the model or of the inputs.
 pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     let model = Loaded::read(&spec.model, spec.threshold)?;
-    let feed = Feed::open(&spec.inputs, spec.labels.as_deref(), || model.recipe())?;
+    let feed = Feed::open(&spec.inputs, &spec.reading, spec.labels.as_deref(), ctx, || model.recipe())?;
     let (found, arrived) = hunt(&model, feed, spec.top, ctx)?;
     Ok(Report {
         model: model.algorithm(),

@@ -9,15 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::extraction::CaptureFault;
 use crate::plain::plain;
+use crate::reading::Reading;
 use crate::sources::{Source, Sources};
+use crate::traffic::{Ending, Unread};
 use crate::{Ctx, LabError};
 
 /// What to inspect.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Capture files, directories (searched recursively), or `-` for standard input.
+    /// Capture files, directories (searched recursively), `-` for standard input, or an interface.
     pub captures: Vec<PathBuf>,
+    /// What of them is read.
+    #[serde(default)]
+    pub reading: Reading,
 }
 
 /// What is in the captures.
@@ -52,6 +57,9 @@ pub struct CaptureReport {
     pub bytes: u64,
     /// Bytes of these packets that were captured.
     pub captured_bytes: u64,
+    /// What the packets do not include.
+    #[serde(flatten)]
+    pub unread: Unread,
     /// Packets whose end a snapshot length cut off.
     pub packets_cut: u64,
     /// Packets that carry an earlier time than the one before.
@@ -105,7 +113,7 @@ pub struct Share {
 /// # Errors
 /// [`LabError`] when no capture can be opened, or [`LabError::Cancelled`].
 pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
-    let sources = Sources::find(&spec.captures)?;
+    let sources = Sources::find(&spec.captures, &spec.reading, ctx)?;
     let mut report = Report {
         packets: 0,
         bytes: 0,
@@ -122,8 +130,10 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
         };
         let capture = match source.open() {
             Ok(mut capture) => {
-                let found = inspect(&mut capture, &mut watch).map_err(|_| LabError::Cancelled)?;
-                capture_report(source, found)
+                let mut found = inspect(&mut capture, &mut watch).map_err(|_| LabError::Cancelled)?;
+                let ending = Ending::of(&mut capture, found.packets);
+                found.fault = found.fault.or(ending.fault);
+                capture_report(source, found, ending.unread)
             }
             Err(error) if unopened + 1 == sources.captures.len() => return Err(error.into()),
             Err(error) => {
@@ -154,7 +164,7 @@ impl Report {
     }
 }
 
-fn capture_report(source: &Source, found: Inspection) -> CaptureReport {
+fn capture_report(source: &Source, found: Inspection, unread: Unread) -> CaptureReport {
     let interface = |interface: &cormorant_net::capture::Interface| Interface {
         link: interface.link.to_string(),
         snaplen_bytes: interface.snaplen_bytes,
@@ -173,6 +183,7 @@ fn capture_report(source: &Source, found: Inspection) -> CaptureReport {
         packets: found.packets,
         bytes: found.bytes,
         captured_bytes: found.captured_bytes,
+        unread,
         packets_cut: found.cut_packets,
         packets_out_of_order: found.backward_packets,
         packets_ip: found.ip_packets,

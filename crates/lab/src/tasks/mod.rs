@@ -1,6 +1,7 @@
 //! The verbs of the program, one file each: a `Spec` (plain data in), a `Report` (plain data out: the verb's
 //! `--json`), and `run`, which does it and prints nothing.
 
+pub mod capture;
 pub mod demo;
 pub mod doctor;
 pub mod evaluate;

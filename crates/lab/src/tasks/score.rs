@@ -13,6 +13,7 @@ use crate::extraction::{CaptureFault, Counts};
 use crate::feed::Feed;
 use crate::model::Loaded;
 use crate::output::{Format, Output};
+use crate::reading::Reading;
 use crate::tables::write::TableWriter;
 use crate::tables::{batch, names};
 use crate::{Ctx, LabError};
@@ -23,8 +24,11 @@ use crate::{Ctx, LabError};
 pub struct Spec {
     /// The model file.
     pub model: PathBuf,
-    /// Tables, or captures and directories of captures.
+    /// Tables, or captures and directories of captures, or an interface.
     pub inputs: Vec<PathBuf>,
+    /// What of the captures is read.
+    #[serde(default)]
+    pub reading: Reading,
     /// Another threshold than the model's own.
     #[serde(default)]
     pub threshold: Option<f64>,
@@ -63,7 +67,7 @@ pub struct Report {
 /// [`LabError`] of the model, of the inputs or of the output; then nothing is written.
 pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     let model = Loaded::read(&spec.model, spec.threshold)?;
-    let feed = Feed::open(&spec.inputs, None, || model.recipe())?;
+    let feed = Feed::open(&spec.inputs, &spec.reading, None, ctx, || model.recipe())?;
     let columns = Columns::new(&feed.schema, &model.pipeline);
     let mut writer = TableWriter::create(&spec.output, &columns.schema)?;
     let mut alerts = 0;

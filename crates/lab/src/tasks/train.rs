@@ -13,6 +13,7 @@ use crate::labels::LabelCounts;
 pub use crate::model::ModelCard;
 use crate::model::{card, digest, gather};
 use crate::output::write_whole;
+use crate::reading::Reading;
 use crate::tables::Provenance;
 use crate::{Ctx, LabError};
 
@@ -88,7 +89,8 @@ pub struct Importance {
 /// written.
 pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     let plan = pipeline_spec(spec)?;
-    let feed = Feed::open(&spec.inputs, spec.labels.as_deref(), || Ok(recipe(spec)))?;
+    let feed =
+        Feed::open(&spec.inputs, &Reading::default(), spec.labels.as_deref(), ctx, || Ok(recipe(spec)))?;
     let (pipeline, arrived) = fit(plan, feed, ctx)?;
     let bytes = pipeline.to_bytes().map_err(LabError::learn(spec.output.display().to_string()))?;
     write_whole(&spec.output, &bytes)?;

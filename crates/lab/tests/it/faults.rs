@@ -48,7 +48,9 @@ fn what_cannot_be_opened_is_a_fault_beside_others_and_an_error_alone() {
         !output.exists() && fs::read_dir(folder.path()).unwrap().count() == 2,
         "something was left behind"
     );
-    let report = inspect::run(&inspect::Spec { captures: vec![junk, good] }, &Ctx::new(1, 1)).unwrap();
+    let report =
+        inspect::run(&inspect::Spec { captures: vec![junk, good], ..Default::default() }, &Ctx::new(1, 1))
+            .unwrap();
     assert_eq!((report.packets, report.faults.len(), report.captures.len()), (6, 1, 2));
 }
 
@@ -70,8 +72,12 @@ fn packets_are_accounted_for_and_flows_have_counters() {
     made.write(&capture);
     let output = folder.path().join("flows.csv");
     let extraction = spec(&[capture], &output);
-    let spec =
-        flows::Spec { captures: extraction.captures, flow: extraction.flow, output: extraction.output };
+    let spec = flows::Spec {
+        captures: extraction.captures,
+        reading: extraction.reading,
+        flow: extraction.flow,
+        output: extraction.output,
+    };
     let report = flows::run(&spec, &Ctx::new(1, 1)).unwrap();
     assert_eq!((report.counts.packets, report.counts.packets_in_flows, report.rows), (4, 3, 1));
     assert_eq!(report.counts.packets_without_flow.values().sum::<u64>(), 1);

@@ -60,6 +60,7 @@ fn scores_of_a_capture_and_of_its_table_in_every_format_are_the_same() {
         let spec = score::Spec {
             model: model.clone(),
             inputs: vec![input.to_owned()],
+            reading: Default::default(),
             threshold: None,
             output: Output::parse(&output.display().to_string()).unwrap(),
         };

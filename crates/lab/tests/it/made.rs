@@ -95,6 +95,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
 pub(crate) fn spec(captures: &[PathBuf], output: &Path) -> Spec {
     Spec {
         captures: captures.to_vec(),
+        reading: Default::default(),
         sets: vec!["flow".to_owned()],
         labels: None,
         label: None,

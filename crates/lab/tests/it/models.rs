@@ -23,6 +23,7 @@ fn learn(folder: &Path, model: &str, params: &[(&str, &str)]) -> (PathBuf, train
 fn hunt(model: &Path, threads: usize) -> hunt::Report {
     let spec = hunt::Spec {
         inputs: vec![sample("hunt.pcapng")],
+        reading: Default::default(),
         model: model.to_owned(),
         labels: Some(sample("hunt.labels.csv")),
         top: 5,
@@ -108,8 +109,8 @@ fn a_model_from_a_foreign_table_refuses_captures_with_a_way_out() {
     let model = folder.path().join("m.corm");
     let spec = serde_json::json!({ "inputs": [table], "model": "logistic", "output": model });
     train::run(&serde_json::from_value(spec).unwrap(), &Ctx::new(1, 1)).unwrap();
-    let spec =
-        hunt::Spec { inputs: vec![sample("hunt.pcapng")], model, labels: None, top: 1, threshold: None };
+    let spec = serde_json::json!({ "inputs": [sample("hunt.pcapng")], "model": model, "top": 1 });
+    let spec = serde_json::from_value(spec).unwrap();
     let error = hunt::run(&spec, &Ctx::new(1, 1)).unwrap_err().to_string();
     assert!(
         error.contains("does not say which feature sets") && error.contains("cormorant extract"),
