@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
@@ -16,6 +16,15 @@ pub(crate) struct Outcome {
     pub(crate) stdout: String,
     /// Standard error.
     pub(crate) stderr: String,
+}
+
+impl Outcome {
+    /// Of a program that has ended.
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        let code = output.status.code().unwrap_or(-1);
+        Self { code, stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
 }
 
 /// A directory of its own with `samples/` in it.
@@ -86,6 +95,17 @@ impl Bench {
         outcome(self.command("sh").args(["-c", line]), &[])
     }
 
+    /// Starts the program with words divided at spaces, and does not wait for it.
+    pub(crate) fn spawn(&self, words: &str) -> Child {
+        let mut command = self.command(env!("CARGO_BIN_EXE_cormorant"));
+        command
+            .args(words.split_whitespace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+    }
+
     /// Runs the program, which must succeed.
     pub(crate) fn fine(&self, words: &str) -> Outcome {
         let outcome = self.run(words);
@@ -151,10 +171,5 @@ fn outcome(command: &mut Command, input: &[u8]) -> Outcome {
         scope.spawn(move || stdin.write_all(input));
         child.wait_with_output().expect("the program's output")
     });
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Outcome {
-        code: output.status.code().unwrap_or(-1),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
+    Outcome::of(output)
 }

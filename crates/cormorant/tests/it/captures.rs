@@ -66,7 +66,7 @@ fn every_shared_capture_is_inspected_without_a_bug() {
 }
 
 /// The unpacked shared data, where there is any.
-fn shared_data() -> Option<PathBuf> {
+pub(crate) fn shared_data() -> Option<PathBuf> {
     let shared = std::env::var_os("CORMORANT_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
     let unpack = shared.join("data/unpack.sh");
     let output = unpack.exists().then(|| Command::new(&unpack).output().ok()).flatten()?;

@@ -2,8 +2,9 @@
 
 use crate::bench::Bench;
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "demo",
+    "capture",
     "inspect",
     "flows",
     "extract",

@@ -5,6 +5,9 @@ mod captures;
 mod errors;
 mod help;
 mod json;
+mod keeping;
+#[cfg(target_os = "linux")]
+mod live;
 mod looks;
 mod settings;
 mod tidy;

@@ -14,6 +14,9 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("cormorant", &["lab"]),
 ];
 
+/// Which more of our crates its tests may use.
+const TESTS_MAY_USE: &[(&str, &[&str])] = &[("cormorant", &["afpacket", "net"])];
+
 /// Only these may name a library of this kind: async runtimes, HTTP, terminals and argument parsers live at the edge.
 const ONLY_AT_THE_EDGE: &[&str] = &["tokio", "axum", "hyper", "clap", "indicatif", "comfy-table", "anyhow"];
 
@@ -37,9 +40,15 @@ fn crates_depend_in_one_direction() {
     let mut wrong = Vec::new();
     for &(name, allowed) in MAY_DEPEND_ON {
         let manifest = read(&root().join("crates").join(name).join("Cargo.toml"));
-        for dependency in manifest.lines().filter_map(our_crate) {
+        let (built, tested) = manifest.split_once("[dev-dependencies]").unwrap_or((&manifest, ""));
+        for dependency in built.lines().filter_map(our_crate) {
             if !allowed.contains(&dependency) && dependency != name {
                 wrong.push(format!("crates/{name} depends on {dependency}"));
+            }
+        }
+        for dependency in tested.lines().filter_map(our_crate) {
+            if !allowed.contains(&dependency) && !tests_may_use(name).contains(&dependency) {
+                wrong.push(format!("tests of crates/{name} use {dependency}"));
             }
         }
         wrong.extend(
@@ -165,6 +174,10 @@ fn no_large_file_slips_in() {
 /// `cormorant-net.workspace = true` or `cormorant-net = {..}` → `net`; lines of other crates → `None`.
 fn our_crate(line: &str) -> Option<&str> {
     line.strip_prefix("cormorant-")?.split(['.', ' ', '=']).next()
+}
+
+fn tests_may_use(name: &str) -> &'static [&'static str] {
+    TESTS_MAY_USE.iter().find(|(tested, _)| *tested == name).map_or(&[], |(_, used)| used)
 }
 
 fn report(wrong: &[String]) {
