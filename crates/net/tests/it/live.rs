@@ -2,14 +2,17 @@
 //!
 //! Each test runs itself again in a network namespace of its own (`unshare -Urn`), where it may create interfaces.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::Ordering;
 use std::thread;
 
 use cormorant_afpacket::{Injector, Interface};
-use cormorant_net::capture::{Capture, InterfaceCounts, LinkType, LiveOptions, Next};
+use cormorant_net::NetError;
+use cormorant_net::capture::{Capture, InterfaceCounts, LinkType, LiveOptions, Next, drop_privileges};
+use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 
 use crate::shared;
 
@@ -42,6 +45,10 @@ fn in_namespace(test: &str, inside: fn()) {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("1 passed"), "{said}");
+    let skipped = String::from_utf8_lossy(&output.stderr).into_owned();
+    for line in skipped.lines().filter(|line| line.starts_with("skipped:")) {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
 }
 
 /// A quiet pair of interfaces: nothing but what the test sends.
@@ -61,6 +68,11 @@ fn succeeded(output: Output) -> Result<(), String> {
 fn skip(test: &str, why: &str) {
     assert!(std::env::var("CORMORANT_NO_SKIP").as_deref() != Ok("1"), "{test}: {why}");
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+}
+
+fn ip(arguments: &str) {
+    let output = Command::new("ip").args(arguments.split(' ')).output().expect("ip");
+    succeeded(output).expect("ip");
 }
 
 /// What an Ethernet capture holds that can be sent as it is.
@@ -117,15 +129,15 @@ fn udp(number: u8) -> Vec<u8> {
 
 /// Sends the frames in their order, from one processor: each has its own queue between two interfaces.
 fn send(frames: &[Vec<u8>]) {
-    let one = {
-        let mut set = rustix::thread::CpuSet::new();
-        set.set(rustix::thread::sched_getcpu());
-        set
+    let on_one_processor = || {
+        let mut processor = CpuSet::new();
+        processor.set(sched_getcpu());
+        sched_setaffinity(None, &processor).expect("affinity");
+        let injector = Injector::open(&Interface::find(SENDER).expect("the interface")).expect("sending");
+        let frames: Vec<_> = frames.iter().map(Vec::as_slice).collect();
+        injector.send(&frames).expect("sent");
     };
-    rustix::thread::sched_setaffinity(None, &one).expect("affinity");
-    let injector = Injector::open(&Interface::find(SENDER).expect("the interface")).expect("sending");
-    let frames: Vec<_> = frames.iter().map(Vec::as_slice).collect();
-    injector.send(&frames).expect("sent");
+    thread::scope(|scope| scope.spawn(on_one_processor).join()).expect("sent");
 }
 
 /// Captures until so many frames have come, then to the end, while `frames` are sent.
@@ -139,15 +151,13 @@ fn exchange(frames: &[Vec<u8>], options: &LiveOptions, expected: usize) -> (Vec<
 }
 
 fn drain(capture: &mut Capture, options: &LiveOptions, expected: usize) -> Vec<Vec<u8>> {
-    let (mut received, mut quiet) = (Vec::new(), 0);
-    if expected == 0 {
-        options.stop.store(true, Ordering::Relaxed);
-    }
+    let (mut received, mut quiet, mut previous) = (Vec::new(), 0, None);
     loop {
         match capture.next().expect("no fault") {
             Next::Frame(frame) => {
                 quiet = 0;
-                assert_eq!(frame.number, received.len() as u64 + 1);
+                assert!(previous.is_none_or(|previous| frame.number == previous + 1));
+                previous = Some(frame.number);
                 assert!(frame.ts_ns > 1_600_000_000_000_000_000, "the kernel's clock");
                 received.push(frame.data.to_vec());
             }
@@ -198,4 +208,187 @@ fn vlan_tags_are_put_back() {
             assert_eq!((frame.data, frame.wire_bytes as usize), (&expected[..16], expected.len()));
         }
     });
+}
+
+#[test]
+fn what_a_full_ring_drops_is_counted_to_the_frame() {
+    in_namespace("what_a_full_ring_drops_is_counted_to_the_frame", || {
+        let frames: Vec<_> = (0..60_000).map(|n| udp_flow(n)).collect();
+        for threads in [1, 2] {
+            let options = LiveOptions { threads, ring_bytes: 0, ..LiveOptions::default() };
+            let mut capture = Capture::open_interface(RECEIVER, &options).expect("open");
+            assert!(matches!(capture.next(), Ok(Next::Quiet)), "nothing has been sent");
+            send(&frames);
+            options.stop.store(true, Ordering::Relaxed);
+            let received = drain(&mut capture, &options, usize::MAX).len() as u64;
+            let counts = capture.interfaces()[0].counts;
+            let dropped = counts.dropped_by_capture.expect("counted");
+            println!("{threads} rings: {received} received, {dropped} dropped");
+            assert!(received > 0 && dropped > 0, "{counts:?}");
+            assert_eq!(received + dropped, frames.len() as u64, "{counts:?}");
+            assert_eq!(counts.received, Some(frames.len() as u64));
+        }
+    });
+}
+
+/// A frame of one of 251 flows, so that several rings get their share.
+fn udp_flow(number: u32) -> Vec<u8> {
+    let mut frame = untagged((number % 251) as u8);
+    frame.extend(number.to_be_bytes());
+    frame
+}
+
+#[test]
+fn an_interface_that_goes_away_ends_the_capture_with_one_fault() {
+    in_namespace("an_interface_that_goes_away_ends_the_capture_with_one_fault", || {
+        for threads in [1, 2] {
+            let options = LiveOptions { threads, ..LiveOptions::default() };
+            let mut capture = Capture::open_interface(RECEIVER, &options).expect("open");
+            let frames: Vec<_> = (0..100).map(udp_flow).collect();
+            send(&frames);
+            ip(&format!("link del {SENDER}"));
+            let (mut received, mut faults) = (Vec::new(), Vec::new());
+            loop {
+                match capture.next() {
+                    Ok(Next::Frame(frame)) => received.push(frame.data.to_vec()),
+                    Ok(Next::Quiet) => {}
+                    Ok(Next::End) => break,
+                    Err(fault) => faults.push(fault.to_string()),
+                }
+            }
+            assert!(received == frames, "{} of {}", received.len(), frames.len());
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].contains("v1 went away; 100 packets before it were kept"), "{faults:?}");
+            ip(&format!("link add {SENDER} type veth peer name {RECEIVER}"));
+            ip(&format!("link set {SENDER} up"));
+            ip(&format!("link set {RECEIVER} up"));
+        }
+    });
+}
+
+#[test]
+fn an_interface_that_only_goes_down_and_up_is_captured_on() {
+    in_namespace("an_interface_that_only_goes_down_and_up_is_captured_on", || {
+        let options = LiveOptions::default();
+        let mut capture = Capture::open_interface(RECEIVER, &options).expect("open");
+        let frames: Vec<_> = (0..20).map(udp_flow).collect();
+        send(&frames[..10]);
+        ip(&format!("link set {RECEIVER} down"));
+        while !matches!(capture.next(), Ok(Next::Quiet)) {}
+        assert!(matches!(capture.next(), Ok(Next::Quiet)));
+        ip(&format!("link set {RECEIVER} up"));
+        send(&frames[10..]);
+        assert_eq!(drain(&mut capture, &options, 10), frames[10..].to_vec());
+    });
+}
+
+#[test]
+fn what_cannot_be_opened_is_said_with_what_to_do() {
+    in_namespace("what_cannot_be_opened_is_said_with_what_to_do", || {
+        let said = |name: &str| match Capture::open_interface(name, &LiveOptions::default()) {
+            Ok(_) => panic!("{name} opened"),
+            Err(error @ NetError::Live { .. }) => error.to_string(),
+            Err(error) => panic!("{error:?}"),
+        };
+        assert!(said("nowhere0").contains("there is no interface \"nowhere0\"; 0 packets"));
+        assert!(said("a-name-that-is-too-long").contains("there is no interface"));
+        assert!(said("").contains("there is no interface"));
+        ip(&format!("link set {RECEIVER} down"));
+        assert!(said(RECEIVER).contains("is down"));
+        // The test harness has another thread, which keeps what this one gives up: that must not go unnoticed.
+        let refused = drop_privileges(None).expect_err("another thread is privileged").to_string();
+        assert!(refused.contains("threads started earlier still hold capabilities"), "{refused}");
+        assert!(said(SENDER).contains("CAP_NET_RAW"));
+        assert!(said(SENDER).contains("setcap"));
+    });
+}
+
+#[test]
+fn the_loopback_shows_each_packet_once_and_so_do_all_interfaces_together() {
+    in_namespace("the_loopback_shows_each_packet_once_and_so_do_all_interfaces_together", || {
+        ip("link set lo up");
+        let to = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let from = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        for (name, link, header_bytes) in [("lo", LinkType::ETHERNET, 14), ("any", LinkType::LINUX_SLL2, 20)]
+        {
+            let options = LiveOptions::default();
+            let mut capture = Capture::open_interface(name, &options).expect("open");
+            for number in 0..5_u8 {
+                from.send_to(&[number], to.local_addr().expect("bound")).expect("sent");
+            }
+            options.stop.store(true, Ordering::Relaxed);
+            let mut payloads = Vec::new();
+            while let Some(frame) = capture.next_frame().expect("no fault") {
+                assert_eq!(frame.link, link);
+                assert_eq!(frame.data.len(), header_bytes + 29);
+                payloads.push(frame.data[header_bytes + 28]);
+            }
+            assert_eq!(payloads, [0, 1, 2, 3, 4], "{name}");
+        }
+    });
+}
+
+/// Starts the measuring program, sends frames once it listens, and returns what it says at its end.
+fn measured(
+    interface: &str,
+    rings: &str,
+    frames: &[Vec<u8>],
+    environment: &[(&str, &str)],
+) -> Option<String> {
+    let test = std::env::current_exe().expect("the test's own path");
+    let program = test.parent().and_then(Path::parent).expect("a build folder").join("examples/live_speed");
+    if !program.exists() {
+        return None;
+    }
+    let mut child = Command::new(program)
+        .args([interface, "count", rings])
+        .envs(environment.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    assert_eq!(lines.next().expect("a line").expect("text"), "ready");
+    if !frames.is_empty() {
+        send(frames);
+    }
+    drop(child.stdin.take());
+    let said = lines.next().expect("a line").expect("text");
+    assert!(child.wait().expect("ended").success());
+    Some(said)
+}
+
+const NO_EXAMPLES: &str = "the examples are not built: `cargo build -p cormorant-net --examples`";
+
+#[test]
+fn privileges_are_given_up_for_good_and_capturing_goes_on() {
+    in_namespace("privileges_are_given_up_for_good_and_capturing_goes_on", || {
+        let frames: Vec<_> = (0..1000).map(udp_flow).collect();
+        for rings in ["1", "3"] {
+            match measured(RECEIVER, rings, &frames, &[]) {
+                Some(said) => {
+                    assert!(
+                        said.contains("\"packets\": 1000") && said.contains("\"reopened\": false"),
+                        "{said}"
+                    );
+                }
+                None => skip("privileges_are_given_up_for_good_and_capturing_goes_on", NO_EXAMPLES),
+            }
+        }
+    });
+}
+
+#[test]
+fn root_under_sudo_becomes_the_user_who_called_it() {
+    let test = "root_under_sudo_becomes_the_user_who_called_it";
+    let lo = Interface::find("lo").is_ok_and(|lo| lo.up);
+    if !lo || Capture::open_interface("lo", &LiveOptions::default()).is_err() {
+        return skip(test, "not root, or no loopback");
+    }
+    match measured("lo", "2", &[], &[("SUDO_UID", "65534"), ("SUDO_GID", "65534")]) {
+        Some(said) => {
+            assert!(said.contains("\"user\": 65534") && said.contains("\"reopened\": false"), "{said}");
+        }
+        None => skip(test, NO_EXAMPLES),
+    }
 }

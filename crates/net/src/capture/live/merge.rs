@@ -240,7 +240,7 @@ fn drain(mut tap: Tap, parcels: &Sender<Parcel>, shared: &Shared) {
         let parcel = shared.parcel(&mut tap, &mut batch, heard);
         let news = ending || parcel.complete_ns > told_ns || !parcel.batch.frames.is_empty();
         told_ns = parcel.complete_ns.max(told_ns);
-        if ending || (news && parcels.send(parcel).is_err()) {
+        if (news && parcels.send(parcel).is_err()) || ending {
             return;
         }
     }
