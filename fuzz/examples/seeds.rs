@@ -11,7 +11,7 @@ use cormorant_learn::table::{Column, Field, Role, Table, TextColumn};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for (target, name, bytes) in captures().into_iter().chain(frames()).chain(models()?) {
+    for (target, name, bytes) in captures().into_iter().chain(frames()).chain([ring()]).chain(models()?) {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(format!("seed-{name}")), bytes)?;
@@ -110,6 +110,21 @@ fn frames() -> Vec<Seed> {
     let loopback = ("packet", "null".to_owned(), [&[3, 0, 0, 2, 0, 0, 0][..], &packets()[4].1].concat());
     let cooked = [&[8, 0, 0][..], &[0; 14], &[0x08, 0x00], &packets()[4].1].concat();
     ethernet.chain(raw).chain([loopback, ("packet", "sll".to_owned(), cooked)]).collect()
+}
+
+/// A block of a ring as the kernel writes it, with a tag beside each frame.
+fn ring() -> Seed {
+    let frames = ethernet_frames();
+    let mut block = [2, 48, 1, frames.len() as u32, 48, 0, 0, 0, 0, 0, 0, 0].map(u32::to_ne_bytes).concat();
+    for frame in frames {
+        let (length, behind) = (frame.len() as u32, (80 + frame.len()).next_multiple_of(8));
+        let header = [behind as u32, 1_700_000_000, 5, length, length, 0x51].map(u32::to_ne_bytes).concat();
+        let rest = [80_u16, 94, 0, 0, 9, 0, 0x88a8, 0].map(u16::to_ne_bytes).concat();
+        let start = block.len();
+        block.extend([header, rest, vec![0; 40], frame].concat());
+        block.resize(start + behind, 0);
+    }
+    ("ring", "block".to_owned(), block)
 }
 
 /// Every model, fitted on a table with numbers, words and missing values.

@@ -35,6 +35,14 @@ const PARSERS: &[&str] = &["crates/net/src/capture", "crates/net/src/packet"];
 const PARSER_LINTS: &[&str] =
     &["clippy::unwrap_used", "clippy::expect_used", "clippy::indexing_slicing", "clippy::panic"];
 
+/// The one crate that shares memory with the kernel, and the files in which it may do what the compiler cannot check.
+const SHARES_MEMORY: &str = "afpacket";
+const UNCHECKED: &[&str] = &[
+    "crates/afpacket/src/linux/memory.rs",
+    "crates/afpacket/src/linux/privileges.rs",
+    "crates/afpacket/src/linux/socket.rs",
+];
+
 #[test]
 fn crates_depend_in_one_direction() {
     let mut wrong = Vec::new();
@@ -153,10 +161,30 @@ fn every_crate_takes_the_workspace_lints() {
     let names = MAY_DEPEND_ON.iter().map(|(name, _)| *name);
     report(
         &names
+            .filter(|name| *name != SHARES_MEMORY)
             .filter(without)
             .map(|name| format!("crates/{name} does not take the workspace's lints"))
             .collect::<Vec<_>>(),
     );
+}
+
+#[test]
+fn unchecked_code_stays_in_the_files_that_talk_to_the_kernel() {
+    let forms = ["{", "fn ", "impl", "trait", "extern"].map(|after| format!("unsafe {after}"));
+    let mut wrong = Vec::new();
+    for path in rust_files().iter().filter(|path| !UNCHECKED.contains(&shown(path).as_str())) {
+        for (number, line) in read(path).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or("");
+            if forms.iter().any(|form| code.contains(form.as_str())) {
+                wrong.push(format!("{}:{}: unchecked code", shown(path), number + 1));
+            }
+        }
+    }
+    let manifest = read(&root().join("Cargo.toml"));
+    if !manifest.contains("unsafe_code = \"forbid\"") {
+        wrong.push("Cargo.toml does not forbid it".to_owned());
+    }
+    report(&wrong);
 }
 
 #[test]
