@@ -2,7 +2,7 @@
 //!
 //! Each test runs itself again in a network namespace of its own (`unshare -Urn`), where it may create interfaces.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Cursor, Write};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -12,6 +12,7 @@ use std::thread;
 use cormorant_afpacket::{Injector, Interface};
 use cormorant_net::NetError;
 use cormorant_net::capture::{Capture, InterfaceCounts, LinkType, LiveOptions, Next, drop_privileges};
+use cormorant_net::filter::Filter;
 use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 
 use crate::shared;
@@ -210,10 +211,72 @@ fn vlan_tags_are_put_back() {
     });
 }
 
+/// The frames as a pcap file holds them.
+fn as_file(frames: &[Vec<u8>]) -> Capture {
+    let mut file = Vec::new();
+    let header = [0xa1b2_3c4d_u32, 0x0004_0002, 0, 0, 262_144, 1];
+    header.iter().for_each(|word| file.extend(word.to_le_bytes()));
+    for frame in frames {
+        let length = frame.len() as u32;
+        [1, 0, length, length].iter().for_each(|word| file.extend(word.to_le_bytes()));
+        file.extend(frame);
+    }
+    Capture::from_reader("the frames as a file", Box::new(Cursor::new(file))).expect("a capture")
+}
+
+#[test]
+fn a_filter_says_the_same_live_as_of_a_file() {
+    in_namespace("a_filter_says_the_same_live_as_of_a_file", || {
+        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples");
+        let paths = std::fs::read_dir(samples).expect("samples").map(|entry| entry.expect("an entry").path());
+        let paths = paths.filter(|path| path.to_string_lossy().contains(".pcap"));
+        let frames = paths.flat_map(|path| sendable(&path).into_iter().take(500));
+        let made = (0..60).map(|n| if n % 3 == 0 { untagged(n) } else { tagged(u16::from(n) * 60 + 5, n) });
+        let frames: Vec<_> = frames.chain(made).collect();
+        let expressions = [
+            "ip",
+            "not ip",
+            "ip6",
+            "arp",
+            "tcp",
+            "udp and not port 53",
+            "tcp port 80 or tcp port 443",
+            "host 10.0.1.1",
+            "net 10.0.0.0/8",
+            "src net 192.168.0.0/16",
+            "portrange 1-1023",
+            "len <= 100",
+            "greater 1000",
+            "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+            "vlan",
+            "not vlan",
+            "vlan and udp",
+            "vlan 65 and vlan 7",
+            "ether host 02:00:00:00:00:01",
+            "ip[8] < 64",
+            "icmp or icmp6",
+        ];
+        for (number, expression) in expressions.iter().enumerate() {
+            let filter = Filter::compile(expression).expect("a filter");
+            let mut file = as_file(&frames);
+            file.set_filter(filter.clone());
+            let mut expected = Vec::new();
+            while let Some(frame) = file.next_frame().expect("sound") {
+                expected.push(frame.data.to_vec());
+            }
+            let options =
+                LiveOptions { filter: Some(filter), threads: 1 + number % 2, ..LiveOptions::default() };
+            let (received, counts) = exchange(&frames, &options, expected.len());
+            assert_eq!(received.len(), expected.len(), "{expression}: {counts:?}");
+            assert!(received == expected, "{expression}");
+        }
+    });
+}
+
 #[test]
 fn what_a_full_ring_drops_is_counted_to_the_frame() {
     in_namespace("what_a_full_ring_drops_is_counted_to_the_frame", || {
-        let frames: Vec<_> = (0..60_000).map(|n| udp_flow(n)).collect();
+        let frames: Vec<_> = (0..60_000).map(udp_flow).collect();
         for threads in [1, 2] {
             let options = LiveOptions { threads, ring_bytes: 0, ..LiveOptions::default() };
             let mut capture = Capture::open_interface(RECEIVER, &options).expect("open");
@@ -277,6 +340,9 @@ fn an_interface_that_only_goes_down_and_up_is_captured_on() {
         while !matches!(capture.next(), Ok(Next::Quiet)) {}
         assert!(matches!(capture.next(), Ok(Next::Quiet)));
         ip(&format!("link set {RECEIVER} up"));
+        // The other end hears of it a little later, and drops what it is given before.
+        let state = || Command::new("ip").args(["link", "show", SENDER]).output().expect("ip").stdout;
+        while !String::from_utf8_lossy(&state()).contains("state UP") {}
         send(&frames[10..]);
         assert_eq!(drain(&mut capture, &options, 10), frames[10..].to_vec());
     });
