@@ -11,7 +11,8 @@ use cormorant_learn::table::{Column, Field, Role, Table, TextColumn};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for (target, name, bytes) in captures().into_iter().chain(frames()).chain([ring()]).chain(models()?) {
+    let seeds = captures().into_iter().chain(fragments()).chain(frames()).chain([ring()]).chain(models()?);
+    for (target, name, bytes) in seeds {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(format!("seed-{name}")), bytes)?;
@@ -98,6 +99,23 @@ fn captures() -> Vec<Seed> {
         seeds.iter().map(|(_, name, bytes)| ("meter", name.clone(), bytes.clone())).collect::<Vec<_>>();
     seeds.extend(metered);
     seeds
+}
+
+/// Datagrams in pieces, IPv4 and IPv6: how long each waits, its length, its bytes.
+fn fragments() -> Vec<Seed> {
+    let frame = |wait: u8, packet: &[u8]| [&[wait, packet.len() as u8][..], packet].concat();
+    let v4 = |place: [u8; 2], body: &[u8]| {
+        let header = [0x45, 0, 0, 20 + body.len() as u8, 0, 9, place[0], place[1], 64, 17, 0, 0];
+        [&header[..], &[10, 0, 0, 1, 10, 0, 0, 2], body].concat()
+    };
+    let v6 = |place: u8, body: &[u8]| {
+        let header = [0x60, 0, 0, 0, 0, 8 + body.len() as u8, 44, 64];
+        [&header[..], &[0; 32], &[17, 0, 0, place, 0, 0, 0, 9], body].concat()
+    };
+    let udp = [4, 0, 0, 53, 0, 20, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    let whole = [frame(0, &v4([0x20, 0], &udp)), frame(1, &v4([0, 2], b"last"))].concat();
+    let reversed = [frame(0, &v6(16, b"last")), frame(200, &v6(1, &udp))].concat();
+    [("v4", whole), ("v6", reversed)].map(|(name, bytes)| ("reassembly", name.to_owned(), bytes)).to_vec()
 }
 
 /// One byte that chooses the link type, two of length beyond the capture, then the frame.

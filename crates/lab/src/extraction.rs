@@ -48,6 +48,9 @@ pub struct Counts {
     /// What the packets do not include.
     #[serde(flatten)]
     pub unread: Unread,
+    /// Fragmented datagrams by what became of them; absent when there were none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub datagrams: BTreeMap<String, u64>,
     /// Packets whose end a snapshot length cut off.
     pub packets_cut: u64,
     /// Packets that carry an earlier time than one before them.
@@ -424,6 +427,7 @@ impl Outcome {
         add_all(&mut counts.flows_by_expiry, report.ended);
         add_all(&mut counts.decode_faults, report.faults);
         add_all(&mut counts.undecoded_links, report.undecoded_links);
+        add_all(&mut counts.datagrams, report.datagrams);
         if let Some(fault) = report.fault {
             let capture = source.name.clone();
             self.faults.push(CaptureFault { capture, packets: report.packets, error: fault.to_string() });

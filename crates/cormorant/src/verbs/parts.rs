@@ -36,6 +36,7 @@ pub(super) fn counts(counted_here: &Counts, seconds: f64) -> Vec<Pair> {
     if_any("no flow", &counted_here.packets_without_flow);
     if_any("malformed", &counted_here.decode_faults);
     if_any("not decoded", &counted_here.undecoded_links);
+    if_any("datagrams", &counted_here.datagrams);
     if counted_here.packets_out_of_order > 0 {
         pairs.push(("out of order", counted(counted_here.packets_out_of_order, "packet")));
     }

@@ -1,5 +1,7 @@
 //! Fragments: against a second implementation, against tshark, and in every way they can be wrong.
 
+mod captures;
+mod lossy;
 pub(crate) mod naive;
 mod patterns;
 mod random;

@@ -54,8 +54,16 @@ pub(crate) struct Counted {
     pub(crate) tunnel_fragments: u64,
 }
 
-/// The packets of these frames in the order in which they go to their flows. `clocks` are the frames' clock times.
-pub(crate) fn steps(frames: &[Read], clocks: &[i64]) -> (Vec<Step>, Counted) {
+/// A datagram that was put together: the frame that completed it, and its bytes above IP.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Whole {
+    pub(crate) number: u64,
+    pub(crate) bytes: u64,
+}
+
+/// The packets of these frames in the order in which they go to their flows, what was counted, and the datagrams.
+/// `clocks` are the frames' clock times.
+pub(crate) fn steps(frames: &[Read], clocks: &[i64]) -> (Vec<Step>, Counted, Vec<Whole>) {
     let mut all = All::default();
     for (read, clock_ns) in frames.iter().zip(clocks) {
         all.close(|group| group.begun_ns + 30_000_000_000 <= *clock_ns, None, read.number);
@@ -69,7 +77,7 @@ pub(crate) fn steps(frames: &[Read], clocks: &[i64]) -> (Vec<Step>, Counted) {
     if let Some(clock_ns) = clocks.last() {
         all.close(|_| true, Some(*clock_ns), u64::MAX);
     }
-    (all.steps, all.counted)
+    (all.steps, all.counted, all.wholes)
 }
 
 struct Now<'a> {
@@ -102,6 +110,7 @@ struct Group {
     seen: Vec<Seen>,
     /// How many of them have gone on.
     gone: usize,
+    is_whole: bool,
 }
 
 enum State {
@@ -115,6 +124,7 @@ struct All {
     groups: Vec<Group>,
     steps: Vec<Step>,
     counted: Counted,
+    wholes: Vec<Whole>,
 }
 
 impl All {
@@ -133,7 +143,13 @@ impl All {
             }
         }
         let at = self.groups.iter().position(|group| group.key == key).unwrap_or_else(|| {
-            self.groups.push(Group { key, begun_ns: now.clock_ns, seen: Vec::new(), gone: 0 });
+            self.groups.push(Group {
+                key,
+                begun_ns: now.clock_ns,
+                seen: Vec::new(),
+                gone: 0,
+                is_whole: false,
+            });
             self.groups.len() - 1
         });
         let group = &mut self.groups[at];
@@ -151,6 +167,11 @@ impl All {
         let state = examine(&group.seen);
         let waiting: Vec<Decoded> = group.seen[group.gone..].iter().map(|seen| seen.decoded).collect();
         if let State::Whole(data) = state {
+            if !group.is_whole {
+                group.is_whole = true;
+                let bytes = data.len() as u64 - group.seen[0].headers.len() as u64;
+                self.wholes.push(Whole { number: now.frame.number, bytes });
+            }
             let completing = *waiting.last().expect("the piece at hand");
             let frame = Frame { data: &data, wire_bytes: data.len() as u32, ..now.frame.frame() };
             let whole = packet::decode_datagram(&frame, &completing);
