@@ -1,8 +1,8 @@
 //! Fragments against tshark: those of real captures, and some thousand made ones that were lost, doubled and mixed.
 //!
-//! tshark prefers later bytes where fragments overlap; we refuse such a datagram (`docs/decisions/0003-fragments.md`).
-//! Neither the shared captures nor the made ones hold any, so both must put the same datagrams together at the same
-//! frames.
+//! tshark puts an overlapping datagram together all the same and marks the conflict; we refuse it
+//! (`docs/decisions/0003-fragments.md`). None of these is overlapping and complete, so both must put the same datagrams
+//! together at the same frames.
 
 use std::io::Write;
 use std::path::Path;
