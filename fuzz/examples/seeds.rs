@@ -1,4 +1,4 @@
-//! Writes the fuzzers' first inputs into `corpus/`: small captures of every format and a model of every kind.
+//! Writes the fuzzers' first inputs into `corpus/`: small captures of every format, filters, and a model of every kind.
 
 use std::fs;
 use std::io;
@@ -11,8 +11,8 @@ use cormorant_learn::table::{Column, Field, Role, Table, TextColumn};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    let seeds = captures().into_iter().chain(fragments()).chain(frames()).chain([ring()]).chain(models()?);
-    for (target, name, bytes) in seeds {
+    let packets = captures().into_iter().chain(fragments()).chain(frames()).chain([ring()]);
+    for (target, name, bytes) in packets.chain(filters()).chain(models()?) {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(format!("seed-{name}")), bytes)?;
@@ -21,6 +21,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 type Seed = (&'static str, String, Vec<u8>);
+
+/// The filters of the tests, each before an empty packet.
+fn filters() -> Vec<Seed> {
+    let list = include_str!("../../crates/net/tests/it/filters/expressions.txt");
+    let filters = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).enumerate();
+    filters
+        .map(|(at, filter)| {
+            ("filter", format!("{at}"), format!("{filter}\n{}", "\0".repeat(64)).into_bytes())
+        })
+        .collect()
+}
 
 /// TCP with a SYN, UDP, ICMP, a first and a later fragment, IPv6 with extension headers, ARP; from both sides.
 fn packets() -> Vec<(u16, Vec<u8>)> {

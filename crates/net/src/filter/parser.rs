@@ -420,6 +420,9 @@ impl Parser<'_> {
                 parser.at += 1;
                 let right = parser.arithmetic(beyond)?;
                 let part = start.until(parser.last_part());
+                if let Some(why) = qualified::undefined(operator, &right) {
+                    return Err(parser.unusable(part, why.to_owned()));
+                }
                 left = Arithmetic::Operation { operator, left: Box::new(left), right: Box::new(right), part };
             }
             Ok(left)

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::expression::{Direction, Ports, Primitive, Protocol};
+use super::expression::{Arithmetic, Direction, Operator, Ports, Primitive, Protocol};
 use super::names;
 
 /// What stands before a name: `tcp`, `dst`, `port`.
@@ -332,6 +332,17 @@ pub(super) fn unreadable(protocol: Protocol) -> Option<&'static str> {
         | Protocol::Netbeui
         | Protocol::Aarp => {
             Some("libpcap's language has no bytes of this protocol: count from `link[0]` or `ip[0]`")
+        }
+        _ => None,
+    }
+}
+
+/// Why an operator has no result with this right operand, if that is known already.
+pub(super) fn undefined(operator: Operator, right: &Arithmetic) -> Option<&'static str> {
+    match (operator, right) {
+        (Operator::Divide | Operator::Remainder, Arithmetic::Number(0)) => Some("it divides by zero"),
+        (Operator::ShiftLeft | Operator::ShiftRight, Arithmetic::Number(32..)) => {
+            Some("it shifts by more than 31 bits")
         }
         _ => None,
     }

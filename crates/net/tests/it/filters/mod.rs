@@ -2,6 +2,7 @@
 
 mod agreement;
 mod programs;
+mod properties;
 
 /// The expressions of the list: every line but comments and empty ones.
 fn expressions() -> impl Iterator<Item = &'static str> {
