@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `make bench` runs: builds the captures, then measures flows and models beside their peers.
+# What `make bench` runs: builds the captures, then measures flows, models and live captures beside their peers.
 # Installs nothing (benches/setup.sh does); what is missing is said aloud and left out.
 # BENCH=quick does one round of each and records nothing.
 set -eu
@@ -18,9 +18,14 @@ if [ ! -x "$PYTHON" ]; then
     echo "skipped: NFStream and scikit-learn (benches/setup.sh installs them into $CACHE/venv)"
 fi
 if [ "${BENCH:-}" = quick ]; then
+    LIVE="--seconds 1 --halvings 0 --no-results"
     FLOW="--runs 1 --nfstream-runs 1,0 --no-results"
     MODELS="--runs 1 --type-splits 1 --no-results"
 fi
+
+# First, and without captures: the sender and the receiver need both processors.
+(cd "$ROOT" && cargo build --quiet --release --locked -p cormorant-net -p cormorant-afpacket --examples)
+"$PYTHON" "$HERE/live.py" --examples "$TARGET/release/examples" ${LIVE:-}
 
 if [ -x "$SHARED/data/unpack.sh" ]; then
     "$PYTHON" "$HERE/build-captures.py"
