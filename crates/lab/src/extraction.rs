@@ -76,11 +76,15 @@ pub struct FlowOptions {
     pub idle_s: f64,
     /// Seconds after which a long flow is cut and continues as a new row.
     pub active_s: f64,
+    /// Seconds without a packet that end a TCP flow whose handshake is not complete; at most `idle_s` counts.
+    pub half_open_s: f64,
+    /// Seconds without a packet that end a TCP flow after RST or both FINs; at most `idle_s` counts.
+    pub close_s: f64,
 }
 
 impl Default for FlowOptions {
     fn default() -> Self {
-        Self { idle_s: 120.0, active_s: 1800.0 }
+        Self { idle_s: 120.0, active_s: 1800.0, half_open_s: 120.0, close_s: 5.0 }
     }
 }
 
@@ -166,6 +170,8 @@ impl Recipe {
         let flow = FlowConfig {
             idle_ns: nanoseconds("idle timeout", self.flow.idle_s)?,
             active_ns: nanoseconds("active timeout", self.flow.active_s)?,
+            half_open_ns: nanoseconds("half-open timeout", self.flow.half_open_s)?,
+            close_delay_ns: nanoseconds("close delay", self.flow.close_s)?,
             mem_bytes: ctx.mem_bytes / FLOW_SHARE,
             seed: ctx.seed,
             ..FlowConfig::default()

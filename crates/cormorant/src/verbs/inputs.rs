@@ -122,12 +122,23 @@ pub(super) struct Timeouts {
     /// Seconds after which a long flow is cut and goes on as another row
     #[arg(long, value_name = "SECONDS", default_value_t = FlowOptions::default().active_s, value_parser = seconds)]
     active_timeout: f64,
+    /// Seconds without a packet that end a TCP flow whose handshake is not complete
+    #[arg(long, value_name = "SECONDS", default_value_t = FlowOptions::default().half_open_s, value_parser = seconds)]
+    half_open_timeout: f64,
+    /// Seconds without a packet that end a TCP flow after it was closed
+    #[arg(long, value_name = "SECONDS", default_value_t = FlowOptions::default().close_s, value_parser = seconds)]
+    close_delay: f64,
 }
 
 impl Timeouts {
     /// As the lab wants them.
     pub(super) fn options(&self) -> FlowOptions {
-        FlowOptions { idle_s: self.idle_timeout, active_s: self.active_timeout }
+        FlowOptions {
+            idle_s: self.idle_timeout,
+            active_s: self.active_timeout,
+            half_open_s: self.half_open_timeout,
+            close_s: self.close_delay,
+        }
     }
 }
 

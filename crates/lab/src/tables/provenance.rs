@@ -29,6 +29,8 @@ impl Provenance {
             (SETS.to_owned(), self.sets.join(",")),
             (IDLE.to_owned(), self.flow.idle_s.to_string()),
             (ACTIVE.to_owned(), self.flow.active_s.to_string()),
+            (HALF_OPEN.to_owned(), self.flow.half_open_s.to_string()),
+            (CLOSE.to_owned(), self.flow.close_s.to_string()),
             (DIGEST.to_owned(), self.schema_digest.clone()),
             (ROW.to_owned(), "flow".to_owned()),
         ])
@@ -52,6 +54,8 @@ impl Provenance {
             flow: FlowOptions {
                 idle_s: seconds(IDLE, default.idle_s),
                 active_s: seconds(ACTIVE, default.active_s),
+                half_open_s: seconds(HALF_OPEN, default.half_open_s),
+                close_s: seconds(CLOSE, default.close_s),
             },
             schema_digest: metadata.get(DIGEST).cloned().unwrap_or_default(),
         })
@@ -62,6 +66,8 @@ const VERSION: &str = "cormorant.version";
 const SETS: &str = "cormorant.sets";
 const IDLE: &str = "cormorant.idle_s";
 const ACTIVE: &str = "cormorant.active_s";
+const HALF_OPEN: &str = "cormorant.half_open_s";
+const CLOSE: &str = "cormorant.close_s";
 const DIGEST: &str = "cormorant.schema_digest";
 const ROW: &str = "cormorant.row";
 
@@ -74,7 +80,7 @@ mod tests {
         let made = Provenance {
             version: "0.1.0".to_owned(),
             sets: vec!["flow".to_owned(), "splt".to_owned()],
-            flow: FlowOptions { idle_s: 0.1, active_s: 60.0 },
+            flow: FlowOptions { idle_s: 0.1, active_s: 60.0, half_open_s: 0.05, close_s: 0.5 },
             schema_digest: "ab".to_owned(),
         };
         let metadata: HashMap<_, _> = made.to_metadata().into_iter().collect();

@@ -36,7 +36,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 /// Timeouts and bounds of the flow table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowConfig {
-    /// A flow ends this long after its last packet: 120 s (NFStream, RustiFlow).
+    /// A flow ends this long after its last packet: 120 s (NFStream, RustiFlow). No other timeout for quiet flows is longer.
     pub idle_ns: i64,
     /// A flow is cut by the first packet that comes this long after its first one, and continues as a new record
     /// with the same forward direction: 1800 s (NFStream).

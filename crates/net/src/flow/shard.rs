@@ -44,7 +44,8 @@ impl Limits {
             + if needs.has(Needs::SPLT) { size::<Splt>() } else { 0 };
         let flows = usize::try_from(config.mem_bytes / shards / per_flow).unwrap_or(usize::MAX);
         let flows = flows.clamp(4, NONE as usize);
-        let timeouts_ns = [config.half_open_ns, config.idle_ns, config.idle_ns, config.close_delay_ns];
+        let timeouts_ns = [config.half_open_ns, config.idle_ns, config.idle_ns, config.close_delay_ns]
+            .map(|timeout_ns| timeout_ns.min(config.idle_ns));
         let emergency = &config.emergency;
         let emergency_ns =
             [emergency.half_open_ns, emergency.unanswered_ns, emergency.open_ns, emergency.closed_ns];

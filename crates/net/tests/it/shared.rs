@@ -36,6 +36,7 @@ pub(crate) struct Listed {
     pub(crate) packets: u64,
     pub(crate) status: String,
     pub(crate) kind: String,
+    pub(crate) protocols: String,
 }
 
 /// The list of captures.
@@ -44,13 +45,13 @@ pub(crate) fn captures(folder: &Path) -> Vec<Listed> {
     let mut lines = text.lines();
     let header = fields(lines.next().unwrap_or_default());
     let at = |name: &str| header.iter().position(|field| field == name).expect("a column of captures.csv");
-    let columns = [at("path"), at("packets"), at("status"), at("kind")];
+    let columns = [at("path"), at("packets"), at("status"), at("kind"), at("protocols")];
     lines
         .map(|line| {
             let row = fields(line);
-            let [name, packets, status, kind] = columns.map(|column| row[column].clone());
+            let [name, packets, status, kind, protocols] = columns.map(|column| row[column].clone());
             let packets = packets.parse().unwrap_or_default();
-            Listed { path: folder.join("pcaps").join(&name), name, packets, status, kind }
+            Listed { path: folder.join("pcaps").join(&name), name, packets, status, kind, protocols }
         })
         .collect()
 }

@@ -33,7 +33,7 @@ fn both_sets(flow: FlowConfig) -> MeterSpec {
 }
 
 /// What the flow table is told of a capture: every frame's time, and the packets in the order of their coming.
-fn steps(capture: Capture) -> Vec<Step> {
+pub(super) fn steps(capture: Capture) -> Vec<Step> {
     let frames = fragments::read(capture);
     let clocks = naive::clocks(&frames.iter().map(|read| read.ts_ns).collect::<Vec<_>>());
     fragments::steps(&frames, &clocks).0

@@ -1,13 +1,17 @@
 //! The `context` set against a second computation that keeps every row and follows the definitions literally.
 
 use std::collections::BTreeSet;
+use std::io::Cursor;
 
+use cormorant_net::capture::Capture;
 use cormorant_net::features::context::{NEIGHBOURS, REACH_NS};
+use cormorant_net::flow::FlowConfig;
 use cormorant_net::meter::MeterSpec;
 use proptest::prelude::*;
 
+use super::agreement::steps;
 use super::traffic::{frames, traffic};
-use super::{Cell, Row, float, integer, meter_bytes, pcap, rows, text};
+use super::{Cell, Row, float, integer, meter_bytes, naive, pcap, rows, text};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
@@ -17,25 +21,18 @@ proptest! {
         let spec = MeterSpec { sets: vec!["flow".into(), "context".into()], ..MeterSpec::default() };
         let (batches, _) = meter_bytes(&pcap(&frames(&made)), &spec);
         let all = rows(&batches);
+        let established = established(&pcap(&frames(&made)), &spec.flow);
+        prop_assert_eq!(all.len(), established.len());
         for place in 0..all.len() {
-            check(&all[..=place]);
+            check(&all[..=place], &established);
         }
     }
 }
 
 /// Checks the last row against those before it.
-fn check(rows: &[Row]) {
+fn check(rows: &[Row], established: &[bool]) {
     let this = &rows[rows.len() - 1];
-    let near = |host: &str| -> Vec<&Row> {
-        let same: Vec<&Row> = rows.iter().filter(|row| text(row, host) == text(this, host)).collect();
-        let recent = same.iter().rev().take(NEIGHBOURS);
-        recent
-            .filter(|row| {
-                integer(row, "first_ns").abs_diff(integer(this, "first_ns")) <= u128::from(REACH_NS)
-            })
-            .copied()
-            .collect()
-    };
+    let near = |host: &str| neighbours(rows, host).into_iter().map(|at| &rows[at]).collect::<Vec<&Row>>();
     let source = near("source");
     let pair: Vec<&Row> =
         source.iter().filter(|row| text(row, "destination") == text(this, "destination")).copied().collect();
@@ -60,6 +57,7 @@ fn check(rows: &[Row]) {
     ] {
         assert_eq!(integer(this, name), expected, "{name} of {this:?}");
     }
+    check_failures(this, rows, established);
     check_rhythm(this, &service);
     check_rate(this, &source);
 }
@@ -76,6 +74,30 @@ fn check_rhythm(this: &Row, service: &[&Row]) {
     );
     near(this, "service_gap_variation", if gaps.len() < 2 { f64::NAN } else { variation(&gaps) });
     near(this, "service_sent_variation", if sent.len() < 2 { f64::NAN } else { variation(&sent) });
+}
+
+/// The places of the last row's neighbours: the last flows of the same host that began near it, itself included.
+fn neighbours(rows: &[Row], host: &str) -> Vec<usize> {
+    let this = &rows[rows.len() - 1];
+    let same = (0..rows.len()).rev().filter(|&at| text(&rows[at], host) == text(this, host));
+    let began = |at: usize| integer(&rows[at], "first_ns").abs_diff(integer(this, "first_ns"));
+    same.take(NEIGHBOURS).filter(|&at| began(at) <= u128::from(REACH_NS)).collect()
+}
+
+/// Whether each row's flow was established, by the second implementation of the flow table.
+fn established(file: &[u8], config: &FlowConfig) -> Vec<bool> {
+    let capture = Capture::from_reader("test", Box::new(Cursor::new(file.to_vec()))).expect("a capture");
+    naive::established(&steps(capture), config)
+}
+
+fn check_failures(this: &Row, rows: &[Row], established: &[bool]) {
+    for (host, name) in
+        [("source", "source_unestablished_share"), ("destination", "destination_unestablished_share")]
+    {
+        let flows = neighbours(rows, host);
+        let failed = flows.iter().filter(|&&at| !established[at]).count();
+        near(this, name, failed as f64 / flows.len() as f64);
+    }
 }
 
 fn check_rate(this: &Row, source: &[&Row]) {

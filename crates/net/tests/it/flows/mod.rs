@@ -7,8 +7,11 @@ mod exchange;
 mod flood;
 mod naive;
 mod order;
+mod pressure;
 mod tcp;
+mod time;
 mod traffic;
+mod tshark;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

@@ -32,6 +32,15 @@ struct Ended {
 
 /// The rows of these packets, computed the slow way.
 pub(super) fn rows(steps: &[Step], config: &FlowConfig) -> Vec<Row> {
+    flows(steps, config).iter().map(row).collect()
+}
+
+/// Whether the flow of each row was established.
+pub(super) fn established(steps: &[Step], config: &FlowConfig) -> Vec<bool> {
+    flows(steps, config).iter().map(|ended| is_established(&ended.open)).collect()
+}
+
+fn flows(steps: &[Step], config: &FlowConfig) -> Vec<Ended> {
     let mut flows: BTreeMap<Key, Open> = BTreeMap::new();
     let mut ended: Vec<Ended> = Vec::new();
     for Step { clock_ns, at_packet, packet } in steps {
@@ -52,7 +61,7 @@ pub(super) fn rows(steps: &[Step], config: &FlowConfig) -> Vec<Row> {
     }
     ended.extend(flows.into_values().map(|open| end(open, i64::MAX, u64::MAX, "end")));
     ended.sort_by_key(|ended| ended.place);
-    ended.iter().map(row).collect()
+    ended
 }
 
 fn end(open: Open, at_ns: i64, by_packet: u64, otherwise: &'static str) -> Ended {
@@ -177,9 +186,10 @@ fn is_fresh_syn(open: &Open, packet: &Packet) -> bool {
     opening && other
 }
 
-fn deadline_ns(key: &Key, open: &Open, config: &FlowConfig) -> i64 {
+/// Whether a packet answers an earlier one of the other side.
+fn is_established(open: &Open) -> bool {
     let all: Vec<&(Packet, bool)> = open.before.iter().chain(&open.packets).collect();
-    let established = all.iter().enumerate().any(|(at, (packet, forward))| {
+    all.iter().enumerate().any(|(at, (packet, forward))| {
         let flags = flags(packet);
         let heard =
             all[..at].iter().any(|(earlier, direction)| direction != forward && !has(earlier, TcpFlags::RST));
@@ -187,15 +197,18 @@ fn deadline_ns(key: &Key, open: &Open, config: &FlowConfig) -> i64 {
             && flags.contains(TcpFlags::ACK)
             && !flags.intersects(TcpFlags::SYN)
             && !flags.intersects(TcpFlags::RST)
-    });
+    })
+}
+
+fn deadline_ns(key: &Key, open: &Open, config: &FlowConfig) -> i64 {
     let timeout_ns = if closed(open).is_some() {
         config.close_delay_ns
-    } else if key.2 == 6 && !established {
+    } else if key.2 == 6 && !is_established(open) {
         config.half_open_ns
     } else {
         config.idle_ns
     };
-    open.last_clock_ns + timeout_ns
+    open.last_clock_ns + timeout_ns.min(config.idle_ns)
 }
 
 // Columns
