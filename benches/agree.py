@@ -79,6 +79,7 @@ def choose(arguments):
 class Totals:
     def __init__(self):
         self.captures_equal = 0
+        self.refused = 0
         self.packets = [0, 0]
         self.conversations = [0, 0]
         self.same = 0
@@ -90,7 +91,9 @@ class Totals:
         self.analysis = {name: [0, 0, 0, 0] for name, _, _ in ANALYSIS}
 
     def show(self, captures):
-        print(f"captures compared: {captures}, of which equal in all below but the sequence analysis: {self.captures_equal}")
+        compared = captures - self.refused - len(self.failed)
+        print(f"captures compared: {compared}; equal in packets and conversations: {share(self.captures_equal, compared)}")
+        print(f"refused by tshark: {self.refused}; failed: {len(self.failed)}")
         print(f"{'':40} {'tshark':>12} {'cormorant':>12}")
         for name, (theirs, ours) in [("packets", self.packets), ("TCP conversations", self.conversations),
                                      ("packets in them", self.tcp_packets), ("IP bytes in them", self.tcp_bytes)]:
@@ -115,7 +118,10 @@ def compare(path, cormorant, total):
     try:
         frames = read_tshark(path)
         rows, inspected = read_cormorant(path, cormorant)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError, ValueError) as error:
+    except subprocess.CalledProcessError:
+        total.refused += 1
+        return
+    except (subprocess.TimeoutExpired, OSError, ValueError) as error:
         total.failed.append(f"failed: {path}: {error}")
         return
     packets = [len(frames), inspected["packets"]]
