@@ -251,7 +251,7 @@ class Traits:
 
 TUNNELS = {
     "gre", "vxlan", "gtp", "teredo", "ipip", "6in4", "geneve", "mpls", "pppoes", "ppp", "l2tp", "capwap.data", "erspan", "nvgre",
-    "wlan", "esp", "lwapp", "fr", "chdlc", "pflog", "openvpn", "udpencap", "sflow", "bt", "nsh", "lisp-data", "cisco-metadata",
+    "wlan", "esp", "ah", "ipcomp", "lwapp", "fr", "chdlc", "pflog", "openvpn", "udpencap", "sflow", "bt", "nsh", "lisp-data", "cisco-metadata",
 }
 
 
