@@ -195,9 +195,16 @@ impl From<Stop> for Decoded {
 fn decode_network(frame: &Frame<'_>, network: Network) -> Decoded {
     let decoded = decode_packet(frame, network);
     match &decoded.packet {
-        Some(packet) if tunnel::may_carry(packet) => tunnel::follow(frame, decoded),
+        Some(packet) if tunnel::may_carry(packet) => decode_tunnel(frame, network),
         _ => decoded,
     }
+}
+
+/// The packet again, then the ones inside. Handing over the one that is there would keep the packets of all frames in
+/// memory instead of in registers, for the sake of few.
+#[cold]
+fn decode_tunnel(frame: &Frame<'_>, network: Network) -> Decoded {
+    tunnel::follow(frame, decode_packet(frame, network))
 }
 
 /// One IP packet, whatever it carries.

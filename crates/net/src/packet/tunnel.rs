@@ -110,16 +110,16 @@ pub(super) fn follow(frame: &Frame<'_>, mut decoded: Decoded) -> Decoded {
         let inner = decode_content(frame, &outer, &carried);
         let Some(packet) = inner.packet.filter(|_| carried.kind.is_declared() || is_sound(inner.fault))
         else {
-            return without_packet(decoded, &inner, carried.kind);
+            stay_outside(&mut decoded, &inner, carried.kind);
+            break;
         };
         let (source, destination) = (outer.source, outer.destination);
         let tunnel = Tunnel { kind: carried.kind, source, destination, id: carried.id, depth };
         decoded = Decoded {
             packet: Some(inside(packet, &outer, &tunnel)),
-            ip_start: inner.ip_start,
             tunnel: Some(tunnel),
-            protocol: inner.protocol,
             fault: decoded.fault.or(inner.fault),
+            ..inner
         };
     }
     decoded
@@ -192,14 +192,14 @@ fn is_sound(fault: Option<Fault>) -> bool {
     !matches!(fault, Some(Fault::BadIpLength | Fault::IpLengthBeyondFrame))
 }
 
-/// The outer packet when there is none inside: what was recognised in its place is named, and damage in a tunnel
-/// that was declared is a fault.
-fn without_packet(outer: Decoded, inner: &Decoded, kind: TunnelKind) -> Decoded {
-    let recognised = inner.fault.is_none() && inner.packet.is_none() && inner.protocol != Protocol::Unknown;
-    Decoded {
-        protocol: if recognised { inner.protocol } else { outer.protocol },
-        fault: outer.fault.or(inner.fault.filter(|_| kind.is_declared())),
-        ..outer
+/// The outer packet is the flow when there is none inside: what was recognised in its place is named, and damage in a
+/// tunnel that was declared is a fault.
+fn stay_outside(decoded: &mut Decoded, inner: &Decoded, kind: TunnelKind) {
+    if inner.packet.is_none() && inner.fault.is_none() && inner.protocol != Protocol::Unknown {
+        decoded.protocol = inner.protocol;
+    }
+    if kind.is_declared() {
+        decoded.fault = decoded.fault.or(inner.fault);
     }
 }
 
