@@ -170,6 +170,8 @@ enum Builder {
     Signed(Int64Builder),
     Unsigned(UInt64Builder),
     Text(StringBuilder),
+    /// Text in which an empty cell is an empty text.
+    Identity(StringBuilder),
 }
 
 /// A cell that does not fit its column.
@@ -198,6 +200,9 @@ impl Columns {
         let builder = |field: Field| match field.data_type() {
             DataType::Int64 => Builder::Signed(Int64Builder::new()),
             DataType::UInt64 => Builder::Unsigned(UInt64Builder::new()),
+            DataType::Utf8 if names::is_identity_text(field.name()) => {
+                Builder::Identity(StringBuilder::new())
+            }
             DataType::Utf8 => Builder::Text(StringBuilder::new()),
             _ => Builder::Float(Float64Builder::new()),
         };
@@ -220,8 +225,9 @@ impl Columns {
         let Some(builder) = self.builders.get_mut(place) else { return Ok(()) };
         let fault = |expected| Fault { place, expected, found: cell.shown() };
         match builder {
+            Builder::Identity(builder) if cell.is_missing_text() => builder.append_value(""),
             Builder::Text(builder) if cell.is_missing_text() => builder.append_null(),
-            Builder::Text(builder) => {
+            Builder::Text(builder) | Builder::Identity(builder) => {
                 builder.append_value(cell.text().ok_or_else(|| fault("text in UTF-8"))?);
             }
             Builder::Float(builder) if cell.is_missing() => builder.append_null(),
@@ -252,7 +258,7 @@ impl Columns {
                 Builder::Float(mut builder) => Arc::new(builder.finish()),
                 Builder::Signed(mut builder) => Arc::new(builder.finish()),
                 Builder::Unsigned(mut builder) => Arc::new(builder.finish()),
-                Builder::Text(mut builder) => Arc::new(builder.finish()),
+                Builder::Text(mut builder) | Builder::Identity(mut builder) => Arc::new(builder.finish()),
             }
         };
         let columns = self.builders.into_iter().map(array).collect();

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use arrow::datatypes::DataType;
 use cormorant_learn::table::Role;
-use cormorant_net::features::{FEATURE_SETS, FeatureSet, RowField, row_schema, select};
+use cormorant_net::features::{ColumnKind, FEATURE_SETS, FeatureSet, RowField, row_schema, select};
 
 use super::batch::data_type;
 
@@ -72,6 +72,11 @@ pub(crate) fn type_of(name: &str) -> Option<DataType> {
         CAPTURE | LABEL | FAMILY | VERDICT | PREDICTED | CLASS => Some(DataType::Utf8),
         _ => COLUMNS.get(name).map(|field| data_type(field.kind)),
     }
+}
+
+/// Whether a column is text that the program itself makes of every flow: never missing, though it may be empty.
+pub(crate) fn is_identity_text(name: &str) -> bool {
+    COLUMNS.get(name).is_some_and(|field| field.identity && field.kind == ColumnKind::Text)
 }
 
 /// The feature sets all of whose columns are among these: what made a table that does not say so itself.

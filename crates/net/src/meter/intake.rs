@@ -192,7 +192,9 @@ impl<G: FnMut(&Arrival)> Desk<'_, G> {
         if let Some(fault) = decoded.fault {
             self.counters.add_fault(fault);
         }
-        packet.tunnel = self.tunnels.number(decoded.tunnel.as_ref());
+        if let Some(tunnel) = decoded.tunnel {
+            packet.tunnel = self.tunnels.number(&tunnel);
+        }
         (self.give)(&Arrival { at_packet: self.at_packet, ..Arrival::new(packet, clock_ns, self.seed) });
     }
 

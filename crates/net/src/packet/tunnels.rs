@@ -17,13 +17,9 @@ pub struct Tunnels {
 }
 
 impl Tunnels {
-    /// The number of a packet's tunnel: 0 for none, and one number for all that came when the table was full.
-    #[inline]
-    pub fn number(&mut self, tunnel: Option<&Tunnel>) -> u32 {
-        tunnel.map_or(0, |tunnel| self.number_of(tunnel))
-    }
-
-    fn number_of(&mut self, tunnel: &Tunnel) -> u32 {
+    /// The number of a packet's tunnel, never 0; one number for all that come when the table is full.
+    #[cold]
+    pub fn number(&mut self, tunnel: &Tunnel) -> u32 {
         let next = self.listed.len() as u32 + 1;
         match self.numbers.get(tunnel) {
             Some(number) => *number,
@@ -84,10 +80,9 @@ mod tests {
     #[test]
     fn numbers_follow_the_order_of_arrival_and_read_as_text() {
         let mut tunnels = Tunnels::default();
-        assert_eq!(tunnels.number(None), 0);
-        assert_eq!(tunnels.number(Some(&tunnel(42, 1))), 1);
-        assert_eq!(tunnels.number(Some(&tunnel(0, 2))), 2);
-        assert_eq!(tunnels.number(Some(&tunnel(42, 1))), 1);
+        assert_eq!(tunnels.number(&tunnel(42, 1)), 1);
+        assert_eq!(tunnels.number(&tunnel(0, 2)), 2);
+        assert_eq!(tunnels.number(&tunnel(42, 1)), 1);
         assert_eq!(text(&tunnels, 0), "");
         assert_eq!(text(&tunnels, 1), "vxlan 10.0.0.1>10.0.0.2 id=42");
         assert_eq!(text(&tunnels, 2), "vxlan 10.0.0.1>10.0.0.2 depth=2");
@@ -97,11 +92,11 @@ mod tests {
     fn a_full_table_still_knows_what_it_holds() {
         let mut tunnels = Tunnels::default();
         for id in 0..MAX_TUNNELS + 3 {
-            tunnels.number(Some(&tunnel(id, 1)));
+            tunnels.number(&tunnel(id, 1));
         }
         assert_eq!((tunnels.len(), tunnels.unlisted_packets()), (MAX_TUNNELS as usize, 3));
-        assert_eq!(tunnels.number(Some(&tunnel(0, 1))), 1);
-        let beyond = tunnels.number(Some(&tunnel(MAX_TUNNELS, 1)));
+        assert_eq!(tunnels.number(&tunnel(0, 1)), 1);
+        let beyond = tunnels.number(&tunnel(MAX_TUNNELS, 1));
         assert_eq!(text(&tunnels, beyond), "unlisted");
     }
 }
