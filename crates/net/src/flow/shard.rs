@@ -130,7 +130,7 @@ impl Shard {
     /// Adds a packet to its flow, ending flows as its clock time demands.
     #[inline]
     pub(super) fn add(&mut self, arrival: &Arrival, limits: &Limits, ended: &mut Vec<Ended>) {
-        let hash = self.hasher.hash_one(&arrival.key);
+        let hash = self.hasher.hash_one(arrival.key);
         let cores = &self.cores;
         let found = self.slots.find(hash, |&slot| cores[slot as usize].key == arrival.key).copied();
         let Some(slot) = found else {
@@ -206,7 +206,7 @@ impl Shard {
         }
         let slot = self.take_slot(core, limits);
         let (hasher, cores) = (&self.hasher, &self.cores);
-        self.slots.insert_unique(hash, slot, |&slot| hasher.hash_one(&cores[slot as usize].key));
+        self.slots.insert_unique(hash, slot, |&slot| hasher.hash_one(cores[slot as usize].key));
         let class = self.count(slot, arrival, limits.needs);
         self.links[slot as usize] =
             Link { last_clock_ns: arrival.clock_ns, before: NONE, after: NONE, class };
@@ -307,7 +307,7 @@ impl Shard {
     }
 
     fn end(&mut self, slot: u32, order: Order, reason: ExpiryReason, ended: &mut Vec<Ended>) {
-        let hash = self.hasher.hash_one(&self.cores[slot as usize].key);
+        let hash = self.hasher.hash_one(self.cores[slot as usize].key);
         if let Ok(entry) = self.slots.find_entry(hash, |&other| other == slot) {
             entry.remove();
         }
