@@ -21,7 +21,7 @@ const WATCH_EVERY: u64 = 8_192;
 pub struct Inspection {
     /// `pcap` or `pcapng`.
     pub format: &'static str,
-    /// `gzip` or `zstd`, when the file is compressed.
+    /// `gzip`, `zstd` or `xz`, when the file is compressed.
     pub compression: Option<&'static str>,
     /// Where the frames were captured.
     pub interfaces: Vec<Interface>,

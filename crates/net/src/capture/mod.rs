@@ -162,7 +162,7 @@ struct Stop {
 }
 
 impl Capture {
-    /// Opens a capture file: pcap or pcapng, plain, gzip or zstd, told by content and never by name.
+    /// Opens a capture file: pcap or pcapng, plain, gzip, zstd or xz, told by content and never by name.
     ///
     /// # Errors
     /// [`NetError::Io`] when the file cannot be read or is a directory, [`NetError::NotACapture`] when it holds
@@ -396,7 +396,7 @@ impl Capture {
         self.interfaces.iter().filter_map(|interface| interface.counts.dropped_by_capture).sum()
     }
 
-    /// `gzip` or `zstd`, when the file is compressed.
+    /// `gzip`, `zstd` or `xz`, when the file is compressed.
     pub fn compression(&self) -> Option<&'static str> {
         match &self.origin {
             Origin::Stream { chunks, .. } => chunks.source().compression(),
@@ -461,7 +461,7 @@ fn sniff(name: &str, chunks: &mut Chunks, interfaces: &mut Vec<Interface>) -> Re
         _ => match pcap::Variant::of_magic(magic) {
             Some(variant) => Pcap::new(variant, chunks, interfaces).map(Format::Pcap),
             None => {
-                chunks.need(64).map_err(unreadable)?;
+                chunks.need(source::TELLING_BYTES).map_err(unreadable)?;
                 let (found, advice) = source::recognise(chunks.window());
                 return Err(not_a_capture(name, &found, advice));
             }
@@ -471,7 +471,7 @@ fn sniff(name: &str, chunks: &mut Chunks, interfaces: &mut Vec<Interface>) -> Re
 }
 
 fn not_a_capture(name: &str, found: &str, advice: &'static str) -> NetError {
-    let expected = "pcap or pcapng, plain or compressed with gzip or zstd";
+    let expected = "pcap or pcapng, plain or compressed with gzip, zstd or xz";
     NetError::NotACapture { name: name.to_owned(), expected, found: found.to_owned(), advice }
 }
 
@@ -479,6 +479,7 @@ impl Stop {
     const CUT: &'static str =
         "the file was cut or is still being written: copy it again, or go on with what was kept";
     const DAMAGED: &'static str = "go on with what was kept, or repair the file with `pcapfix`";
+    const TOO_LARGE: &'static str = "decompress it first, as in xz -dc FILE | cormorant ... -";
     const UNREADABLE: &'static str = "go on with what was kept, or get a sound copy of the file";
 
     /// The record at `offset` needs more bytes than the file has left.
@@ -499,8 +500,12 @@ impl Stop {
     #[cold]
     fn reading(offset: u64, error: &io::Error) -> Box<Self> {
         let (expected, found) = ("readable data".to_owned(), error.to_string());
-        let cut = error.kind() == io::ErrorKind::UnexpectedEof;
-        Box::new(Self { offset, expected, found, advice: if cut { Self::CUT } else { Self::UNREADABLE } })
+        let advice = match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::CUT,
+            io::ErrorKind::OutOfMemory => Self::TOO_LARGE,
+            _ => Self::UNREADABLE,
+        };
+        Box::new(Self { offset, expected, found, advice })
     }
 
     fn into_error(self, name: &str, packets: u64) -> NetError {

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 mod capture;
+mod compressed;
 mod corpus;
 mod differential;
 mod filters;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The folder of unpacked captures. `None`, after a line that starts with `skipped:`, when there is none;
 /// with `CORMORANT_NO_SKIP=1` a failure instead.
@@ -15,6 +15,26 @@ pub(crate) fn skip(test: &str, why: &str) {
     assert!(std::env::var("CORMORANT_NO_SKIP").as_deref() != Ok("1"), "{test}: {why}");
     // Past the test harness, which keeps what passing tests print to itself.
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+}
+
+/// What another program writes when it is fed `input`; `None`, said aloud, when it is not installed.
+pub(crate) fn tool(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            skip(program, &error.to_string());
+            return None;
+        }
+    };
+    let mut stdin = child.stdin.take().expect("piped");
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().expect("a running program");
+    // A program that has seen enough closes its input: that is no failure of the test.
+    let _ = writer.join();
+    Some(output.stdout)
 }
 
 fn unpack() -> Result<PathBuf, String> {
