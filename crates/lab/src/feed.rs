@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use crate::extraction::{CaptureFault, Chunk, Counts, Recipe};
 use crate::labels::{LabelCounts, Labels, Verdict, with_labels};
 use crate::reading::Reading;
-use crate::sources::{InputKind, Sources, input_kind};
+use crate::sources::{InputKind, Sources, expand, input_kind};
 use crate::tables::{Provenance, stack::Stack};
 use crate::{Ctx, LabError};
 
@@ -61,7 +61,7 @@ impl Feed {
                 advice: "leave these options out".to_owned(),
             }),
             InputKind::Tables => {
-                let stack = Stack::open(inputs)?;
+                let stack = Stack::open(&expand(inputs)?)?;
                 let schema = if labels.is_some() {
                     with_labels(&stack.schema)
                 } else {

@@ -1,7 +1,8 @@
-//! Finds inputs: capture files, interfaces, directories of them, standard input, bytes in memory; and tells captures from tables.
+//! Finds inputs: capture files, interfaces, directories of them, patterns, standard input, bytes in memory; and tells captures
+//! from tables.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Cursor, Read};
+use std::fs::{self, Metadata};
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -47,7 +48,8 @@ enum Place {
 }
 
 impl Sources {
-    /// The captures these paths name. A directory stands for all captures below it, sorted by path.
+    /// The captures these paths name. A directory stands for all captures below it, sorted by path, and a pattern
+    /// for what it matches.
     ///
     /// # Errors
     /// [`LabError::Read`] for a path that cannot be read, [`LabError::Request`] when there is no capture at all.
@@ -56,11 +58,13 @@ impl Sources {
         if let Some(name) = paths.iter().find_map(|path| interface_of(path)) {
             return Self::interface(&name, paths, reading, filter, ctx);
         }
-        let mut sources = Self { captures: Vec::new(), named: paths.len() > 1, notes: Vec::new() };
-        for path in paths {
+        let named = paths.len() > 1 || paths.iter().any(|path| is_pattern(path));
+        let mut sources = Self { captures: Vec::new(), named, notes: Vec::new() };
+        let relative = paths.len() == 1 && !paths.iter().any(|path| is_pattern(path));
+        for path in &expand(paths)? {
             if path.is_dir() {
                 sources.named = true;
-                sources.add_directory(path, paths.len() == 1)?;
+                sources.add_directory(path, relative)?;
             } else {
                 sources.captures.push(Source::file(path)?);
             }
@@ -225,6 +229,46 @@ fn no_such(name: &str) -> LabError {
     }
 }
 
+/// These paths with each pattern (`*`, `**`, `?`, `[a-z]`) replaced by what it matches, sorted. What exists under
+/// the very name is no pattern.
+///
+/// # Errors
+/// [`LabError::Request`] for a pattern that is none or matches nothing, [`LabError::Read`] for a folder on its way.
+pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LabError> {
+    let mut expanded = Vec::new();
+    for path in paths {
+        match path.to_str().filter(|_| is_pattern(path)) {
+            Some(pattern) => expanded.extend(matches(pattern)?),
+            None => expanded.push(path.clone()),
+        }
+    }
+    Ok(expanded)
+}
+
+fn is_pattern(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().iter().any(|byte| b"*?[".contains(byte)) && !path.exists()
+}
+
+fn matches(pattern: &str) -> Result<Vec<PathBuf>, LabError> {
+    let wrong = |expected: &str, found: String| LabError::Request {
+        what: "input",
+        expected: expected.to_owned(),
+        found,
+        advice: "check the pattern, or name the files".to_owned(),
+    };
+    // As a shell: hidden files are asked for by their dot.
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
+    let found = glob::glob_with(pattern, options)
+        .map_err(|error| wrong("a file or a pattern of file names", format!("{pattern}: {error}")))?;
+    let paths = found
+        .collect::<Result<Vec<PathBuf>, _>>()
+        .map_err(|error| cannot_read(&error.path().to_owned(), error.into()))?;
+    if paths.is_empty() {
+        return Err(wrong("files that match", format!("none for {pattern}")));
+    }
+    Ok(paths)
+}
+
 /// What inputs of a task that takes both are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InputKind {
@@ -240,7 +284,7 @@ pub(crate) enum InputKind {
 /// [`LabError::Read`], or [`LabError::Request`] when they are some of each or nothing.
 pub(crate) fn input_kind(paths: &[PathBuf]) -> Result<InputKind, LabError> {
     let mut kinds = Vec::new();
-    for path in paths {
+    for path in &expand(paths)? {
         let capture =
             path == Path::new("-") || interface_of(path).is_some() || !is_file(path)? || is_capture(path)?;
         kinds.push(if capture { InputKind::Captures } else { InputKind::Tables });
@@ -262,17 +306,13 @@ fn is_file(path: &Path) -> Result<bool, LabError> {
     metadata(path).map(|found| found.is_file())
 }
 
-/// Whether a file starts as a capture does. Compressed files are looked into.
+/// Whether a file is a capture, be it a damaged one. Compressed files are looked into.
 fn is_capture(path: &Path) -> Result<bool, LabError> {
-    let mut start = [0u8; 4];
-    let file = File::open(path).map_err(|source| cannot_read(path, source))?;
-    let mut taken = Vec::new();
-    file.take(4).read_to_end(&mut taken).map_err(|source| cannot_read(path, source))?;
-    start[..taken.len()].copy_from_slice(&taken);
-    Ok(match start {
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] => Capture::open(path).is_ok(),
-        _ => CAPTURE_STARTS.contains(&start),
-    })
+    match Capture::open(path) {
+        Ok(_) | Err(NetError::Damaged { .. }) => Ok(true),
+        Err(NetError::Io { source, .. }) => Err(cannot_read(path, source)),
+        Err(_) => Ok(false),
+    }
 }
 
 fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), LabError> {
@@ -293,20 +333,12 @@ fn no_capture(paths: &[PathBuf]) -> LabError {
     let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     LabError::Request {
         what: "input",
-        expected: "a pcap or pcapng file, plain or compressed, or a directory that holds some".to_owned(),
+        expected: "a pcap or pcapng file, plain or compressed, or a directory or pattern that holds some"
+            .to_owned(),
         found: if shown.is_empty() { "nothing".to_owned() } else { format!("none in {}", shown.join(", ")) },
         advice: "check the path".to_owned(),
     }
 }
-
-/// pcap with µs and ns in both byte orders, and pcapng.
-const CAPTURE_STARTS: [[u8; 4]; 5] = [
-    [0xd4, 0xc3, 0xb2, 0xa1],
-    [0xa1, 0xb2, 0xc3, 0xd4],
-    [0x4d, 0x3c, 0xb2, 0xa1],
-    [0xa1, 0xb2, 0x3c, 0x4d],
-    [0x0a, 0x0d, 0x0d, 0x0a],
-];
 
 #[cfg(test)]
 mod tests {
@@ -332,6 +364,31 @@ mod tests {
         assert_eq!(names, ["a.cap", "b/y.pcap", "z.pcap"]);
         assert!(sources.named && sources.notes[0].contains("1 files that are no captures"));
         assert_eq!(sources.bytes(), 72);
+    }
+
+    #[test]
+    fn a_pattern_stands_for_what_it_matches() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("day1")).unwrap();
+        for name in ["b.pcap", "a.pcap", ".hidden.pcap", "day1/c.pcap", "[x].pcap", "d.txt"] {
+            fs::write(folder.path().join(name), PCAP).unwrap();
+        }
+        let found = |pattern: &str| {
+            let sources = found(&[folder.path().join(pattern)])?;
+            let names = sources.captures.iter().map(|source| {
+                let name = Path::new(&source.name);
+                name.strip_prefix(folder.path()).unwrap().display().to_string()
+            });
+            Ok::<_, LabError>((names.collect::<Vec<_>>().join(" "), sources.named))
+        };
+        assert_eq!(found("*.pcap").unwrap(), ("[x].pcap a.pcap b.pcap".to_owned(), true));
+        assert_eq!(found("**/[a-c].pcap").unwrap(), ("a.pcap b.pcap day1/c.pcap".to_owned(), true));
+        assert_eq!(found("d*").unwrap(), ("d.txt day1/c.pcap".to_owned(), true));
+        assert_eq!(found("[x].pcap").unwrap(), ("[x].pcap".to_owned(), false));
+        let none = found("?.cap").unwrap_err().to_string();
+        assert!(none.contains("?.cap") && none.contains("check the pattern"), "{none}");
+        assert!(found("[.pcap").unwrap_err().to_string().contains("[.pcap"));
+        assert_eq!(input_kind(&[folder.path().join("*.pcap")]).unwrap(), InputKind::Captures);
     }
 
     #[test]

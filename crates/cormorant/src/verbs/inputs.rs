@@ -15,7 +15,7 @@ use crate::units::parse_bytes;
 /// Captures to read.
 #[derive(Args)]
 pub(super) struct Captures {
-    /// Captures (pcap or pcapng, also .gz or .zst), directories of them, - for standard input, or an interface
+    /// Captures (pcap or pcapng, also .gz, .zst or .xz), directories or patterns of them, - for standard input, or an interface
     #[arg(required = true, value_name = "CAPTURE|IFACE")]
     pub(super) captures: Vec<PathBuf>,
     #[command(flatten)]

@@ -17,7 +17,8 @@ use crate::{Ctx, LabError};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Capture files, directories (searched recursively), `-` for standard input, or an interface.
+    /// Capture files, directories (searched recursively), patterns of file names, `-` for standard input, or an
+    /// interface.
     pub captures: Vec<PathBuf>,
     /// What of them is read.
     #[serde(default)]
