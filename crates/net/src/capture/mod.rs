@@ -419,6 +419,14 @@ impl Capture {
         self.size_bytes
     }
 
+    /// pcapng blocks of a type that the reader does not know, which it has passed over.
+    pub fn unknown_blocks(&self) -> u64 {
+        match &self.origin {
+            Origin::Stream { format: Format::Pcapng(pcapng), .. } => pcapng.unknown_blocks(),
+            Origin::Stream { .. } | Origin::Live(_) => 0,
+        }
+    }
+
     /// Interfaces described so far; pcapng may describe more anywhere in the file.
     pub fn interfaces(&self) -> &[Interface] {
         &self.interfaces

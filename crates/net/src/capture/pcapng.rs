@@ -12,6 +12,9 @@ const OLD_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 pub(super) const STATISTICS: u32 = 5;
 pub(super) const ENHANCED_PACKET: u32 = 6;
+/// Blocks that hold nothing of a packet: name resolution, journal entries, decryption secrets, custom blocks that may
+/// and may not be copied.
+const PASSED_OVER: [u32; 5] = [4, 9, 10, 0x0bad, 0x4000_0bad];
 
 /// Type, length and length again.
 const LEAST_BLOCK_BYTES: u32 = 12;
@@ -28,6 +31,7 @@ pub(super) struct Pcapng {
     /// Where the current section's interfaces begin in the capture's list.
     first_interface: usize,
     last_ts_ns: i64,
+    unknown_blocks: u64,
     /// A block longer than [`WHOLE_BLOCK_BYTES`] was skipped: the length that must stand at its end.
     closing_length: Option<u32>,
 }
@@ -42,7 +46,13 @@ struct Block {
 impl Pcapng {
     /// Reads the first section header.
     pub(super) fn new(chunks: &mut Chunks, interfaces: &[Interface]) -> Result<Self, Box<Stop>> {
-        let mut pcapng = Self { big_endian: false, first_interface: 0, last_ts_ns: 0, closing_length: None };
+        let mut pcapng = Self {
+            big_endian: false,
+            first_interface: 0,
+            last_ts_ns: 0,
+            unknown_blocks: 0,
+            closing_length: None,
+        };
         let have = chunks.need(8).map_err(|e| Stop::reading(0, &e))?;
         if have < 8 {
             return Err(Stop::cut(0, "pcapng section header", 28, have as u64));
@@ -80,7 +90,10 @@ impl Pcapng {
                     self.count_interface(chunks, &block, interfaces)?;
                     None
                 }
-                _ => None,
+                other => {
+                    self.unknown_blocks += u64::from(!PASSED_OVER.contains(&other));
+                    None
+                }
             };
             self.close_block(chunks, &block)?;
             if let Some(record) = record {
@@ -88,6 +101,11 @@ impl Pcapng {
                 return Ok(Some(record));
             }
         }
+    }
+
+    /// Blocks of a type that this reader has no name for.
+    pub(super) fn unknown_blocks(&self) -> u64 {
+        self.unknown_blocks
     }
 
     #[inline]
@@ -225,6 +243,7 @@ impl Pcapng {
         const NAME: u16 = 2;
         const RESOLUTION: u16 = 9;
         const OFFSET: u16 = 14;
+        // An option of another length than its kind has is passed over, as Wireshark does.
         let Some(&[.., k1, k0, _, _, s3, s2, s1, s0]) = body::<16>(chunks, block) else {
             let found = format!("{} bytes", block.length);
             return Err(Stop::bad(block.offset, "an interface description of 20 bytes", found));
@@ -238,10 +257,10 @@ impl Pcapng {
             (NAME, text) => {
                 name = String::from_utf8_lossy(text.get(..NAME_BYTES).unwrap_or(text)).into_owned();
             }
-            (RESOLUTION, [resolution, ..]) => clock.tick = Tick::of_resolution(*resolution),
+            (RESOLUTION, [resolution]) => clock.tick = Tick::of_resolution(*resolution),
             (OFFSET, value) => {
-                if let Some(bytes) = value.first_chunk() {
-                    clock.offset_s = self.u64(*bytes) as i64;
+                if let Ok(bytes) = value.try_into() {
+                    clock.offset_s = self.u64(bytes) as i64;
                 }
             }
             _ => {}
@@ -282,8 +301,8 @@ impl Pcapng {
                 DROPPED_BY_CAPTURE => &mut interface.counts.dropped_by_capture,
                 _ => return,
             };
-            if let Some(bytes) = value.first_chunk() {
-                *count = Some(self.u64(*bytes));
+            if let Ok(bytes) = value.try_into() {
+                *count = Some(self.u64(bytes));
             }
         })
     }
@@ -447,7 +466,7 @@ impl Clock {
     pub(super) const MICROSECONDS: Self = Self { tick: Tick::Nanoseconds(1_000), offset_s: 0 };
     pub(super) const NANOSECONDS: Self = Self { tick: Tick::Nanoseconds(1), offset_s: 0 };
 
-    /// Saturates at the years 1677 and 2262. A coarse count above 2^63 is a time before 1970, as Wireshark writes it.
+    /// Rounds down what is finer than nanoseconds. Saturates at the years 1677 and 2262. A coarse count above 2^63 is a time before 1970, as Wireshark writes it.
     #[inline]
     fn ns(self, ticks: u64) -> i64 {
         let ns = match self.tick {

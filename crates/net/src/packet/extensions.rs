@@ -4,7 +4,8 @@
 use super::{Fault, Fragment, Ip};
 
 const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
+/// IANA number of the routing header.
+pub(super) const ROUTING: u8 = 43;
 /// IANA number of the fragment header.
 pub(super) const FRAGMENT: u8 = 44;
 /// IANA number of the authentication header.

@@ -5,6 +5,7 @@
 //! transport; the transport names the ports. A packet that carries another one is followed into it ([`tunnel`]).
 //! A new protocol is one file and one line in the layer's `match`.
 
+pub mod checksum;
 mod ethernet;
 mod extensions;
 mod geneve;

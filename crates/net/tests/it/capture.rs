@@ -109,6 +109,75 @@ fn a_file_on_disk_tells_its_size_format_and_compression() {
     assert!(missing.contains("none") && missing.contains("check the path"), "{missing}");
 }
 
+/// A pcap file of one record, told all of its header.
+fn odd_pcap(magic: u32, version: (u16, u16), network: u32, lengths: [u32; 2]) -> Vec<u8> {
+    let order = Order::Big;
+    let mut file = [&order.u32(magic)[..], &order.u16(version.0), &order.u16(version.1), &[0; 8]].concat();
+    file.extend([order.u32(65_535), order.u32(network)].concat());
+    file.extend(vec![0; if magic >> 16 == 0x1c00 { 4 } else { 0 }]);
+    file.extend([order.u32(5), order.u32(700), order.u32(lengths[0]), order.u32(lengths[1])].concat());
+    file.extend([7; 40]);
+    file
+}
+
+#[test]
+fn oddities_of_pcap_are_read_as_libpcap_and_wireshark_read_them() {
+    const MAGIC: u32 = 0xa1b2_c3d4;
+    let cases = [
+        // Usual; a frame check sequence of 2 * 16 bits announced; a version of the future.
+        (odd_pcap(MAGIC, (2, 4), 1, [40, 60]), 1, 60, 700_000),
+        (odd_pcap(MAGIC, (2, 4), 0x2400_0001, [40, 60]), 1, 60, 700_000),
+        (odd_pcap(MAGIC, (3, 0), 1, [40, 60]), 1, 60, 700_000),
+        // Lengths the other way round, told by the version or by their order.
+        (odd_pcap(MAGIC, (2, 2), 1, [60, 40]), 1, 60, 700_000),
+        (odd_pcap(MAGIC, (2, 3), 1, [60, 40]), 1, 60, 700_000),
+        (odd_pcap(MAGIC, (2, 3), 1, [40, 60]), 1, 60, 700_000),
+        (odd_pcap(MAGIC, (543, 0), 1, [60, 40]), 1, 60, 700_000),
+        // AIX: link types of its own, nanoseconds.
+        (odd_pcap(MAGIC, (2, 2), 6, [60, 40]), 1, 60, 700),
+        (odd_pcap(MAGIC, (2, 2), 24, [60, 40]), 0, 60, 700),
+        // Ixia's two variants.
+        (odd_pcap(0x1c00_01ab, (2, 4), 1, [40, 60]), 1, 60, 700_000),
+        (odd_pcap(0x1c00_01ac, (2, 4), 1, [40, 60]), 1, 60, 700),
+        // More captured than there was.
+        (odd_pcap(MAGIC, (2, 4), 1, [40, 30]), 1, 40, 700_000),
+    ];
+    for (file, link, wire_bytes, fraction_ns) in cases {
+        let expected = Written { ts_ns: 5_000_000_000 + fraction_ns, wire_bytes, data: vec![7; 40] };
+        assert_eq!(sound(&file), [expected]);
+        let capture = Capture::from_reader("test", Box::new(Cursor::new(file))).expect("a capture");
+        assert_eq!(capture.interfaces()[0].link, LinkType(link));
+    }
+    let (_, _, text) = damage(&odd_pcap(MAGIC, (1, 9), 1, [40, 60]));
+    assert!(text.contains("version 2, found 1.9"), "{text}");
+}
+
+#[test]
+fn blocks_of_other_types_are_passed_over_and_unknown_ones_counted() {
+    let order = Order::Little;
+    let frame = Written { ts_ns: 3_000, wire_bytes: 4, data: vec![1, 2, 3, 4] };
+    let mut file = [section(order), interface(order, 1, 0, &[])].concat();
+    // Name resolution, journal, secrets, custom (both), then two that nobody has defined.
+    for kind in [4, 9, 10, 0x0bad, 0x4000_0bad, 0x7777, 0x8000_0001] {
+        file.extend(block(order, kind, &[0xee; 20]));
+    }
+    file.extend(packet(order, 0, 3, &frame));
+    let mut capture = Capture::from_reader("test", Box::new(Cursor::new(file))).expect("a capture");
+    assert_eq!(capture.next_frame().expect("sound").map(|frame| frame.data.to_vec()), Some(frame.data));
+    assert!(capture.next_frame().expect("sound").is_none());
+    assert_eq!(capture.unknown_blocks(), 2);
+}
+
+#[test]
+fn options_of_a_wrong_length_are_passed_over() {
+    let order = Order::Big;
+    let frame = Written { ts_ns: 5_000, wire_bytes: 1, data: vec![1] };
+    for option in [(9, &[9_u8, 9][..]), (9, &[]), (14, &[0, 0, 0, 1]), (2, &[0xff, 0xfe])] {
+        let file = [section(order), interface(order, 1, 0, &[option]), packet(order, 0, 5, &frame)].concat();
+        assert_eq!(sound(&file), [frame.clone()], "{option:?}");
+    }
+}
+
 #[test]
 fn what_is_no_capture_is_named() {
     let tar = [&[0; 257][..], b"ustar\0"].concat();

@@ -1,6 +1,9 @@
 //! Reads every shared capture and compares with what other tools count.
 
 use cormorant_net::capture::Capture;
+use cormorant_net::features::{RowColumn, Rows};
+use cormorant_net::inspect::inspect;
+use cormorant_net::meter::{MeterSpec, meter};
 use cormorant_net::{NetError, packet};
 
 use crate::shared;
@@ -47,4 +50,54 @@ fn packet_counts_are_those_of_capinfos() {
     }
     println!("read {} captures", captures.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Meters and inspects: whatever a capture holds, its packets are in the rows or in a counter, and both ways of
+/// reading say the same.
+fn assert_sums(listed: &shared::Listed) -> u64 {
+    let open = || Capture::open(&listed.path);
+    let (Ok(mut inspected), Ok(mut metered)) = (open(), open()) else { return 0 };
+    let found = inspect(&mut inspected, &mut |_| true).expect("not cancelled");
+    let (mut packets, mut bytes) = (0, 0);
+    let sum = |rows: &Rows, name: &str| match rows.column(name) {
+        Some(RowColumn::U64(values)) => values.iter().sum::<u64>(),
+        other => panic!("{other:?}"),
+    };
+    let report = meter(&mut metered, &MeterSpec::default(), &mut |_| true, &mut |rows| {
+        packets += sum(&rows, "packets");
+        bytes += sum(&rows, "bytes");
+        Ok(())
+    });
+    let report = report.expect("nothing can fail");
+    let name = &listed.name;
+    let without: u64 = report.packets_without_flow.iter().map(|(_, packets)| packets).sum();
+    assert_eq!(report.packets, report.packets_in_flows + without, "{name}");
+    assert_eq!(packets, report.packets_in_flows, "{name}");
+    assert_eq!((found.packets, found.bytes), (report.packets, report.wire_bytes), "{name}");
+    assert_eq!(found.fault.is_some(), report.fault.is_some(), "{name}");
+    let parts = |counts: &mut dyn Iterator<Item = u64>| counts.sum::<u64>() == found.packets;
+    assert!(parts(&mut found.stacks.iter().map(|tally| tally.packets)), "{name}");
+    assert!(parts(&mut found.protocols.iter().map(|tally| tally.packets)), "{name}");
+    assert!(parts(&mut found.links.iter().map(|tally| tally.packets)), "{name}");
+    assert!(parts(&mut found.interface_packets.iter().copied()), "{name}");
+    assert!(parts(&mut found.lengths.iter().copied()), "{name}");
+    assert_eq!(bytes, naive_bytes(&listed.path), "{name}");
+    found.packets
+}
+
+/// Bytes of all IP packets by their own length fields.
+fn naive_bytes(path: &std::path::Path) -> u64 {
+    let mut capture = Capture::open(path).expect("opened before");
+    let mut bytes = 0;
+    while let Ok(Some(frame)) = capture.next_frame() {
+        bytes += packet::decode(&frame).packet.map_or(0, |packet| u64::from(packet.ip_bytes));
+    }
+    bytes
+}
+
+#[test]
+fn rows_and_counters_of_every_capture_add_up() {
+    let Some(folder) = shared::folder("rows and counters") else { return };
+    let packets: u64 = shared::captures(&folder).iter().map(assert_sums).sum();
+    assert!(packets > 100_000, "only {packets} packets");
 }

@@ -10,6 +10,8 @@ mod differential;
 mod filters;
 mod flows;
 mod fragments;
+mod inspected;
+mod large;
 #[cfg(target_os = "linux")]
 mod live;
 mod mutated;

@@ -1,13 +1,18 @@
-//! Damages captures at random and reads them: whatever the bytes, no panic, no endless loop, bounded packets.
-//! `CORMORANT_MUTATIONS=100000` makes it thorough.
+//! Damages captures at random and reads, inspects and meters them: whatever the bytes, no panic, no endless loop,
+//! bounded packets, and counters that add up. `CORMORANT_MUTATIONS=1000000` makes it thorough.
 
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 
 use cormorant_net::capture::{Capture, LARGEST_FRAME_BYTES};
 use cormorant_net::inspect::inspect;
+use cormorant_net::meter::{MeterSpec, meter};
 use cormorant_net::packet::{self, reassembly::Reassembler};
 
-use crate::written::{self, Order, Pcap};
+use crate::compressed::{gzip, xz, zstd};
+use crate::written::{self, Order, Pcap, Written, ethernet, ipv4, udp};
+
+/// Every how many mutated captures one goes through the flow table as well, which costs more than reading.
+const METERED: usize = 8;
 
 /// A small generator of pseudo-random numbers (xorshift64*, Vigna 2016), so that a failure can be repeated.
 struct Numbers(u64);
@@ -30,11 +35,56 @@ fn originals() -> Vec<Vec<u8>> {
         files.push(written::pcapng(order, &frames).0);
         files.push([written::pcapng(order, &frames).0, written::pcapng(Order::Big, &frames).0].concat());
     }
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&files[2]).expect("memory");
-    files.push(gzip.finish().expect("memory"));
-    files.push(zstd::encode_all(&files[0][..], 1).expect("memory"));
+    files.push(gzip(&files[2]));
+    files.push(zstd(&files[0]));
+    files.push(xz(&files[2]));
+    files.extend(links().into_iter().map(|(link, data)| {
+        let frame = Written { ts_ns: 0, wire_bytes: data.len() as u32, data };
+        written::pcap(Order::Little, Pcap::Nanoseconds, link, &[frame.clone(), frame.clone(), frame]).0
+    }));
     files
+}
+
+/// A packet on every link layer that is decoded, and on Ethernet every encapsulation, fragments included.
+fn links() -> Vec<(u32, Vec<u8>)> {
+    const HOSTS: [[u8; 4]; 2] = [[10, 0, 0, 1], [10, 0, 0, 2]];
+    let inner = udp(HOSTS[0], HOSTS[1], 1000, 53, b"query");
+    let ip = &inner[14..];
+    let on = |start: &[u8], rest: &[u8]| [start, rest].concat();
+    let wlan = [&[0x08, 0][..], &[0; 22], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0]].concat();
+    let in_ip = |protocol: u8, payload: &[u8]| ethernet(0x0800, &ipv4(protocol, HOSTS[0], HOSTS[1], payload));
+    let in_udp = |port: u16, payload: &[u8]| udp(HOSTS[0], HOSTS[1], 4000, port, payload);
+    let mut fragment = in_ip(17, &[0, 1, 0, 2, 0, 99, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    fragment[20] = 0x20;
+    let mut later = fragment.clone();
+    later[21] = 2;
+    let mut ipv6 = vec![0x60, 0, 0, 0, 0, 16, 60, 64];
+    ipv6.extend([1; 32]);
+    ipv6.extend([17, 0, 1, 4, 0, 0, 0, 0, 0, 1, 0, 2, 0, 8, 0, 0]);
+    vec![
+        (0, on(&[2, 0, 0, 0], ip)),
+        (9, on(&[0xff, 3, 0, 0x21], ip)),
+        (50, on(&[0xff, 3, 0, 0x21], ip)),
+        (101, ipv6.clone()),
+        (105, on(&wlan, ip)),
+        (108, on(&[0, 0, 0, 2], ip)),
+        (113, on(&[0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0], ip)),
+        (127, on(&[0, 0, 8, 0, 0, 0, 0, 0], &on(&wlan, ip))),
+        (276, on(&[8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0], ip)),
+        (1, ethernet(0x88a8, &on(&[0, 7, 0x81, 0, 0, 9, 8, 0], ip))),
+        (1, ethernet(0x8847, &on(&[0, 1, 0x01, 64], ip))),
+        (1, ethernet(0x8864, &on(&[0x11, 0, 0, 1, 0, ip.len() as u8 + 2, 0, 0x21], ip))),
+        (1, in_ip(4, ip)),
+        (1, in_ip(41, &ipv6)),
+        (1, in_ip(47, &on(&[0x20, 0, 8, 0, 0, 0, 0, 7], ip))),
+        (1, in_ip(97, &on(&[0x30, 0], &inner))),
+        (1, in_udp(4789, &on(&[8, 0, 0, 0, 0, 0, 5, 0], &inner))),
+        (1, in_udp(6081, &on(&[0, 0, 0x65, 0x58, 0, 0, 5, 0], &inner))),
+        (1, in_udp(2152, &on(&[0x30, 0xff, 0, ip.len() as u8, 0, 0, 0, 9], ip))),
+        (1, in_udp(3544, &ipv6)),
+        (1, fragment),
+        (1, later),
+    ]
 }
 
 /// Bytes and bits changed, lengths set to extremes, pieces cut out, doubled or moved.
@@ -100,16 +150,45 @@ fn read(file: &[u8]) {
     assert_eq!((inspection.packets, inspection.fault.is_some()), (packets, faults == 1));
 }
 
+fn read_to_rows(file: &[u8]) {
+    let Ok(mut capture) = Capture::from_reader("mutated", Box::new(Cursor::new(file.to_vec()))) else {
+        return;
+    };
+    let mut rows = 0;
+    let report = meter(&mut capture, &MeterSpec::default(), &mut |_| true, &mut |batch| {
+        rows += batch.len as u64;
+        Ok(())
+    });
+    let report = report.expect("nothing can fail");
+    let without: u64 = report.packets_without_flow.iter().map(|(_, packets)| packets).sum();
+    assert_eq!((report.packets, rows), (report.packets_in_flows + without, report.flows));
+}
+
 #[test]
 fn mutated_captures_are_read_without_a_panic() {
     let mutations =
-        std::env::var("CORMORANT_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
+        std::env::var("CORMORANT_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
     let originals = originals();
     let mut numbers = Numbers(0x5eed);
     for round in 0..mutations {
         let mut file = originals[round % originals.len()].clone();
         mutate(&mut numbers, &mut file);
         read(&file);
+        if round % METERED == 0 {
+            read_to_rows(&file);
+        }
     }
     println!("read {mutations} mutated captures");
+}
+
+/// Every one of those packets decodes whole, so that mutations start from what the decoders follow.
+#[test]
+fn the_unharmed_originals_hold_packets() {
+    for (link, data) in links() {
+        let frame = Written { ts_ns: 0, wire_bytes: data.len() as u32, data };
+        let file = written::pcap(Order::Little, Pcap::Nanoseconds, link, &[frame]).0;
+        let mut capture = Capture::from_reader("original", Box::new(Cursor::new(file))).expect("a capture");
+        let found = inspect(&mut capture, &mut |_| true).expect("not cancelled");
+        assert_eq!(found.ip_packets, 1, "link type {link}: {found:?}");
+    }
 }

@@ -49,6 +49,17 @@ fn unpack() -> Result<PathBuf, String> {
     if output.status.success() && folder.is_dir() { Ok(folder) } else { Err("unpacking failed".to_owned()) }
 }
 
+/// What another program prints, also when it complains; `None`, said aloud, when it is not installed.
+pub(crate) fn output(command: &mut Command) -> Option<String> {
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Err(error) => {
+            skip(&command.get_program().to_string_lossy(), &error.to_string());
+            None
+        }
+    }
+}
+
 /// One row of the list of captures.
 pub(crate) struct Listed {
     pub(crate) path: PathBuf,
