@@ -1,7 +1,7 @@
 //! Writes the fuzzers' first inputs into `corpus/`: small captures of every format, filters, and a model of every kind.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use cormorant_learn::ctx::Ctx;
@@ -11,8 +11,8 @@ use cormorant_learn::table::{Column, Field, Role, Table, TextColumn};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    let packets = captures().into_iter().chain(fragments()).chain(frames()).chain([ring()]);
-    for (target, name, bytes) in packets.chain(filters()).chain(models()?) {
+    let packets = captures().into_iter().chain(bundled()?).chain(compressed()?).chain(fragments()).chain(frames());
+    for (target, name, bytes) in packets.chain([ring()]).chain(filters()).chain(models()?) {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(format!("seed-{name}")), bytes)?;
@@ -127,6 +127,30 @@ fn fragments() -> Vec<Seed> {
     let whole = [frame(0, &v4([0x20, 0], &udp)), frame(1, &v4([0, 2], b"last"))].concat();
     let reversed = [frame(0, &v6(16, b"last")), frame(200, &v6(1, &udp))].concat();
     [("v4", whole), ("v6", reversed)].map(|(name, bytes)| ("reassembly", name.to_owned(), bytes)).to_vec()
+}
+
+/// The start of each capture that comes with the program, cut where it may.
+fn bundled() -> io::Result<Vec<Seed>> {
+    let mut seeds = Vec::new();
+    for name in ["hunt", "learn"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../samples/{name}.pcapng"));
+        let mut start = Vec::new();
+        File::open(path)?.take(16 * 1024).read_to_end(&mut start)?;
+        seeds.extend(["capture", "meter"].map(|target| (target, name.to_owned(), start.clone())));
+    }
+    Ok(seeds)
+}
+
+/// One byte that chooses no start, then a capture as the tools compress it.
+fn compressed() -> io::Result<Vec<Seed>> {
+    let Some((_, _, file)) = captures().into_iter().next() else { return Ok(Vec::new()) };
+    let mut gzip = flate2::write::GzEncoder::new(vec![4], flate2::Compression::default());
+    gzip.write_all(&file)?;
+    let mut xz = lzma_rust2::XzWriter::new(vec![4], lzma_rust2::XzOptions::with_preset(0))?;
+    xz.write_all(&file)?;
+    let zstd = [vec![4], zstd::encode_all(&file[..], 1)?].concat();
+    let named = [("gzip", gzip.finish()?), ("xz", xz.finish()?), ("zstd", zstd)];
+    Ok(named.map(|(name, bytes)| ("compressed", name.to_owned(), bytes)).into())
 }
 
 /// One byte that chooses the link type, two of length beyond the capture, then the frame.

@@ -6,7 +6,7 @@ use cormorant_net::capture::{Frame, LinkType};
 use cormorant_net::packet::{self, Fragment};
 use libfuzzer_sys::fuzz_target;
 
-const LINKS: [u32; 12] = [1, 1, 1, 0, 12, 14, 101, 108, 113, 228, 229, 276];
+const LINKS: [u32; 18] = [1, 1, 1, 0, 12, 14, 101, 108, 113, 228, 229, 276, 9, 50, 51, 105, 127, 192];
 
 fuzz_target!(|data: &[u8]| {
     let [link, beyond_high, beyond_low, data @ ..] = data else { return };
