@@ -2,7 +2,7 @@
 //!
 //! The magic number tells the layout, but for three oddities that only the version tells, as libpcap and Wireshark
 //! know them: before 2.3 the two lengths of a record stood the other way round, 2.3 was written both ways, and AIX
-//! writes 2.2 with link types and nanoseconds of its own.
+//! writes 2.2 with link types and nanoseconds of its own. Any other version is read as today's 2.4.
 
 use super::chunks::Chunks;
 use super::pcapng::Clock;
@@ -102,10 +102,6 @@ impl Pcap {
         };
         let [_, _, _, _, a1, a0, i1, i0, .., s3, s2, s1, s0, l3, l2, l1, l0] = *header;
         let version = (variant.u16([a1, a0]), variant.u16([i1, i0]));
-        if version.0 < 2 {
-            let found = format!("{}.{}", version.0, version.1);
-            return Err(Stop::bad(0, "a pcap file of version 2", found));
-        }
         let snaplen_bytes = variant.u32([s3, s2, s1, s0]);
         let link = match (version, variant.u32([l3, l2, l1, l0])) {
             ((2, 2), network) if aix_link(network).is_some() => {

@@ -36,9 +36,11 @@ fn packet_counts_are_those_of_capinfos() {
     for listed in &captures {
         let (packets, fault) = read(&listed.path);
         let sound = listed.status == "ok";
-        // The list's own reader knows no zstd; capinfos counts 159 packets in what is inside.
+        // The list's own reader knows no zstd, and not that the lengths stood the other way round in version 2.0:
+        // capinfos counts 159 packets in what is inside, and one before the cut.
         let zstd = listed.name.ends_with(".zst") && (packets, fault.is_none()) == (159, true);
-        if zstd {
+        let old = listed.name.ends_with("fuzz-2021-10-13.pcap") && (packets, fault.is_none()) == (1, false);
+        if zstd || old {
             continue;
         }
         if packets != listed.packets || sound != fault.is_none() {

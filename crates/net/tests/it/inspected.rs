@@ -26,7 +26,7 @@ fn is_plain(found: &Inspection) -> bool {
 
 /// Fields of every packet as tshark prints them, first occurrence: addresses, lengths and checksum verdicts.
 fn tshark(path: &Path) -> Option<Vec<Vec<String>>> {
-    const FIELDS: [&str; 10] = [
+    const FIELDS: [&str; 11] = [
         "frame.time_epoch",
         "frame.len",
         "ip.src",
@@ -37,6 +37,7 @@ fn tshark(path: &Path) -> Option<Vec<Vec<String>>> {
         "tcp.checksum.status",
         "udp.checksum.status",
         "frame.cap_len",
+        "frame.protocols",
     ];
     let mut command = Command::new("tshark");
     command.arg("-nr").arg(path).args(["-T", "fields", "-E", "occurrence=f"]);
@@ -74,7 +75,9 @@ fn assert_agreement(name: &str, found: &Inspection, rows: &[Vec<String>]) {
         assert_eq!(talkers.get(&talker.address.to_string()), Some(&sum), "{name}: {}", talker.address);
     }
     for (of, at) in [(Protocol::Ipv4, 6), (Protocol::Tcp, 7), (Protocol::Udp, 8)] {
-        let count = |status: &str| rows.iter().filter(|row| row[at] == status).count() as u64;
+        // An ICMP error shows the checksum of the packet that it quotes.
+        let own = |row: &&Vec<String>| at == 6 || !row[10].contains(":icmp");
+        let count = |status: &str| rows.iter().filter(own).filter(|row| row[at] == status).count() as u64;
         let ours = found.checksums.iter().find(|verdicts| verdicts.of == of);
         let (good, rest) = ours.map_or((0, 0), |x| (x.good, x.bad + x.absent + x.unchecked));
         assert_eq!(good, count("1"), "{name}: good {of:?}");
@@ -110,7 +113,7 @@ fn totals_are_those_of_capinfos() {
     let Some(folder) = shared::folder("totals_are_those_of_capinfos") else { return };
     let captures = shared::captures(&folder);
     let sound: Vec<_> = captures.iter().filter(|listed| listed.status == "ok").collect();
-    let mut compared = 0;
+    let (mut compared, mut different) = (0, Vec::new());
     for some in sound.chunks(500) {
         let mut command = Command::new("capinfos");
         command.args(["-TMmQrScdaeK"]).args(some.iter().map(|listed| &listed.path));
@@ -122,17 +125,38 @@ fn totals_are_those_of_capinfos() {
                 continue;
             };
             let Some(found) = inspected(&listed.path).filter(|found| found.fault.is_none()) else { continue };
-            assert_eq!(
-                (packets.parse(), bytes.parse()),
-                (Ok(found.packets), Ok(found.bytes)),
-                "{}",
-                listed.name
-            );
-            assert_eq!([ns(first), ns(last)], [found.first_ns, found.last_ns], "{}", listed.name);
+            let theirs = (packets.parse().ok(), bytes.parse().ok(), ns(first), ns(last));
+            let mut ours = (Some(found.packets), Some(found.bytes), found.first_ns, found.last_ns);
+            if claims_less(&listed.path) && ours.1 > theirs.1 {
+                ours.1 = theirs.1;
+            }
+            if ours != theirs {
+                different.push(format!("{}: {ours:?}, capinfos {theirs:?}", listed.name));
+            }
             compared += 1;
         }
     }
+    assert!(different.is_empty(), "{} of {compared}:\n{}", different.len(), different.join("\n"));
     assert!(compared > 2_000, "compared only {compared} captures");
+}
+
+/// Whether some record of a pcap file says that less was on the wire than was captured: then what was captured counts
+/// here, and what the record says for capinfos.
+fn claims_less(path: &Path) -> bool {
+    let mut capture = Capture::open(path).expect("opened before");
+    let file = std::fs::read(path).expect("opened before");
+    let (is_pcap, big_endian) = (capture.format() == "pcap", file.first() == Some(&0xa1));
+    let field = |at: usize| {
+        let bytes = *file.get(at..)?.first_chunk::<4>()?;
+        Some(if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+    };
+    while let Ok(Some(frame)) = capture.next_frame() {
+        let at = frame.offset as usize;
+        if is_pcap && field(at + 12) < field(at + 8) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Seconds with a fraction, as nanoseconds.
