@@ -260,9 +260,10 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>, LabError> {
     let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
     let found = glob::glob_with(pattern, options)
         .map_err(|error| wrong("a file or a pattern of file names", format!("{pattern}: {error}")))?;
-    let paths = found
-        .collect::<Result<Vec<PathBuf>, _>>()
-        .map_err(|error| cannot_read(&error.path().to_owned(), error.into()))?;
+    let paths = found.collect::<Result<Vec<PathBuf>, _>>().map_err(|error| {
+        let path = error.path().to_path_buf();
+        cannot_read(&path, error.into())
+    })?;
     if paths.is_empty() {
         return Err(wrong("files that match", format!("none for {pattern}")));
     }

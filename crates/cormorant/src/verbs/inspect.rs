@@ -112,9 +112,10 @@ fn times(capture: &CaptureReport) -> Vec<parts::Pair> {
     pairs.push(("duration", duration(rates.duration_s)));
     if rates.duration_s > 0.0 {
         let mean = (rate(capture.packets, rates.duration_s), rate(capture.bytes * 8, rates.duration_s));
-        let most = (rate(rates.busiest_packets_per_s, 1.0), rate(rates.busiest_bits_per_s, 1.0));
         pairs.push(("mean", format!("{} packets/s, {} bit/s", mean.0, mean.1)));
-        pairs.push(("busiest", format!("{} packets/s, {} bit/s in a second", most.0, most.1)));
+        let (packets, bits) =
+            (counted(rates.busiest_packets_per_s, "packet"), rate(rates.busiest_bits_per_s, 1.0));
+        pairs.push(("busiest", format!("{packets}, {bits} bit in one second")));
     }
     pairs
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cormorant_net::inspect::{self, Inspection, LENGTH_CLASSES, Stack, Tally, inspect};
+use cormorant_net::packet::TunnelKind;
 use serde::{Deserialize, Serialize};
 
 use crate::extraction::CaptureFault;
@@ -363,7 +364,7 @@ fn layers(stacks: &[Tally<Stack>]) -> Vec<Layer> {
 /// From the link type up. What is damaged ends at the layer that it claims to be.
 fn path(stack: &Stack) -> Vec<&'static str> {
     let version = stack.ip_version.map(|version| if version == 4 { "ipv4" } else { "ipv6" });
-    let above = [stack.tunnel.map(|tunnel| tunnel.name()), version, Some(stack.protocol.name())];
+    let above = [stack.tunnel.map(TunnelKind::name), version, Some(stack.protocol.name())];
     let mut path = vec![stack.link.name()];
     path.extend(above.into_iter().flatten());
     path
