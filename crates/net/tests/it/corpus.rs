@@ -83,7 +83,10 @@ fn assert_sums(listed: &shared::Listed) -> u64 {
     assert!(parts(&mut found.links.iter().map(|tally| tally.packets)), "{name}");
     assert!(parts(&mut found.interface_packets.iter().copied()), "{name}");
     assert!(parts(&mut found.lengths.iter().copied()), "{name}");
-    assert_eq!(bytes, naive_bytes(&listed.path), "{name}");
+    // What is in a fragmented tunnel packet is known only when all pieces are there.
+    if found.fragments == 0 {
+        assert_eq!(bytes, naive_bytes(&listed.path), "{name}");
+    }
     found.packets
 }
 
