@@ -195,14 +195,12 @@ pub(super) enum Arithmetic {
         protocol: Protocol,
         index: Box<Arithmetic>,
         size: FieldSize,
-        part: Part,
     },
     Negative(Box<Arithmetic>),
     Operation {
         operator: Operator,
         left: Box<Arithmetic>,
         right: Box<Arithmetic>,
-        part: Part,
     },
 }
 

@@ -423,7 +423,7 @@ impl Parser<'_> {
                 if let Some(why) = qualified::undefined(operator, &right) {
                     return Err(parser.unusable(part, why.to_owned()));
                 }
-                left = Arithmetic::Operation { operator, left: Box::new(left), right: Box::new(right), part };
+                left = Arithmetic::Operation { operator, left: Box::new(left), right: Box::new(right) };
             }
             Ok(left)
         })
@@ -495,7 +495,7 @@ impl Parser<'_> {
         let part = start.until(self.last_part());
         match qualified::unreadable(protocol) {
             Some(why) => Err(self.unusable(part, why.to_owned())),
-            None => Ok(Arithmetic::Field { protocol, index, size, part }),
+            None => Ok(Arithmetic::Field { protocol, index, size }),
         }
     }
 

@@ -71,14 +71,14 @@ impl Generator {
                     Value::Code(code)
                 }
             }),
-            Arithmetic::Field { protocol, index, size, .. } => {
+            Arithmetic::Field { protocol, index, size } => {
                 let outer = std::mem::take(&mut computation.checks);
                 let index = self.value(index, computation)?;
                 let field = self.field(*protocol, index, size_of(*size), computation)?;
                 computation.checks.splice(0..0, outer);
                 Ok(Value::Code(field))
             }
-            Arithmetic::Operation { operator, left, right, .. } => {
+            Arithmetic::Operation { operator, left, right } => {
                 let left = self.value(left, computation)?;
                 let word = computation.free_word;
                 computation.free_word += 1;
