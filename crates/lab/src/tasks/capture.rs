@@ -72,6 +72,8 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     let mut report = Report { source: source.name.clone(), ..Report::default() };
     let fault = report.read(&mut capture, sources.bytes(), ctx)?;
     let ending = Ending::of(&mut capture, report.packets);
+    // Fewer than were read when the disk became full.
+    report.packets = ending.recorded.as_ref().map_or(report.packets, |recorded| recorded.frames);
     let recorded = ending.recorded.unwrap_or_default();
     report.unread = ending.unread;
     report.files = recorded.files.into();
