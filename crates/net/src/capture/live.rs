@@ -212,7 +212,8 @@ fn open_rings(
     link: LinkType,
     program: &[afpacket::Instruction],
 ) -> Result<Vec<Ring>, afpacket::Error> {
-    let threads = options.threads.max(1);
+    // On the loopback a ring leaves out the copies of frames that are sent; rings in a group get them all the same.
+    let threads = if interface.is_loopback() { 1 } else { options.threads.max(1) };
     let ring = RingOptions {
         snaplen_bytes,
         ring_bytes: options.ring_bytes / threads,

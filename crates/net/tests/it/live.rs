@@ -375,9 +375,9 @@ fn the_loopback_shows_each_packet_once_and_so_do_all_interfaces_together() {
         ip("link set lo up");
         let to = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let from = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        for (name, link, header_bytes) in [("lo", LinkType::ETHERNET, 14), ("any", LinkType::LINUX_SLL2, 20)]
-        {
-            let options = LiveOptions::default();
+        let [lo, any] = [("lo", LinkType::ETHERNET, 14), ("any", LinkType::LINUX_SLL2, 20)];
+        for ((name, link, header_bytes), threads) in [(lo, 1), (lo, 2), (any, 1), (any, 2)] {
+            let options = LiveOptions { threads, ..LiveOptions::default() };
             let mut capture = Capture::open_interface(name, &options).expect("open");
             for number in 0..5_u8 {
                 from.send_to(&[number], to.local_addr().expect("bound")).expect("sent");
@@ -389,7 +389,7 @@ fn the_loopback_shows_each_packet_once_and_so_do_all_interfaces_together() {
                 assert_eq!(frame.data.len(), header_bytes + 29);
                 payloads.push(frame.data[header_bytes + 28]);
             }
-            assert_eq!(payloads, [0, 1, 2, 3, 4], "{name}");
+            assert_eq!(payloads, [0, 1, 2, 3, 4], "{name}, {threads} threads");
         }
     });
 }
