@@ -17,7 +17,7 @@ import tempfile
 from collections import Counter, defaultdict
 
 FIELDS = [
-    "frame.number", "frame.len", "frame.cap_len", "frame.protocols", "tcp.stream", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
+    "frame.number", "frame.len", "frame.cap_len", "frame.encap_type", "frame.protocols", "tcp.stream", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
     "tcp.srcport", "tcp.dstport", "ip.len", "ipv6.plen", "vlan.id", "ip.flags.mf", "ip.frag_offset", "ipv6.fraghdr.nxt", "_ws.malformed",
     "tcp.analysis.retransmission", "tcp.analysis.fast_retransmission", "tcp.analysis.spurious_retransmission",
     "tcp.analysis.out_of_order", "tcp.analysis.lost_segment", "tcp.analysis.duplicate_ack", "tcp.analysis.keep_alive",
@@ -157,7 +157,12 @@ def read_tshark(path):
     command += [part for preference in PREFERENCES for part in ("-o", preference)]
     command += [part for field in FIELDS for part in ("-e", field)]
     text = subprocess.run(command, capture_output=True, timeout=900, check=True).stdout.decode(errors="replace")
-    return [dict(zip(FIELDS, line.split("\t"))) for line in text.splitlines()]
+    frames = [dict(zip(FIELDS, line.split("\t"))) for line in text.splitlines()]
+    # tshark numbers pcapng's custom blocks among the packets; capinfos and we do not.
+    packets = [frame for frame in frames if frame["frame.encap_type"]]
+    for number, frame in enumerate(packets, 1):
+        frame["frame.number"] = str(number)
+    return packets
 
 
 def read_cormorant(path, cormorant):
