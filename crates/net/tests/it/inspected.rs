@@ -131,7 +131,9 @@ fn totals_are_those_of_capinfos() {
             let Some(found) = inspected(&listed.path).filter(|found| found.fault.is_none()) else { continue };
             let theirs = (packets.parse().ok(), bytes.parse().ok(), ns(first), ns(last));
             let mut ours = (Some(found.packets), Some(found.bytes), found.first_ns, found.last_ns);
-            if claims_less(&listed.path) && ours.1 > theirs.1 {
+            // Wireshark takes the four bytes before a SunATM (123) cell for its own, not for the wire's.
+            let sunatm = found.links.iter().any(|tally| tally.of.0 == 123);
+            if (sunatm || claims_less(&listed.path)) && ours.1 > theirs.1 {
                 ours.1 = theirs.1;
             }
             // Without a time in every packet capinfos gives none, and odd times it shows as it computes them.
