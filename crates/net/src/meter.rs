@@ -160,7 +160,7 @@ fn in_place(
         if intake.is_done() {
             table.finish();
         }
-        table.drain(|_, flow| outlet.push(flow, intake.tunnels()))?;
+        table.drain(|_, flows| outlet.push(flows, intake.tunnels()))?;
         intake.watch(outlet.delivered, watch)?;
     }
     Ok(table.counts())
@@ -196,23 +196,31 @@ impl<'a> Outlet<'a> {
         })
     }
 
-    fn push(&mut self, flow: &Flow<'_>, tunnels: &Tunnels) -> Result<(), NetError> {
-        features::push_row(&mut self.rows, self.sets, flow);
-        features::push_tunnel(&mut self.rows, flow.core.tunnel, tunnels);
-        self.pushed(|| Brief::of(flow))
+    fn push(&mut self, mut flows: &[Flow<'_>], tunnels: &Tunnels) -> Result<(), NetError> {
+        while !flows.is_empty() {
+            let room = flows.len().min(self.batch_rows - self.rows.len);
+            let (fitting, others) = flows.split_at(room);
+            features::push_rows(&mut self.rows, self.sets, fitting);
+            self.pushed(fitting.iter().map(Brief::of), tunnels)?;
+            flows = others;
+        }
+        Ok(())
     }
 
     fn copy(&mut self, from: &Rows, row: usize, brief: Brief, tunnels: &Tunnels) -> Result<(), NetError> {
         self.rows.copy_row(from, row);
-        features::push_tunnel(&mut self.rows, brief.tunnel, tunnels);
-        self.pushed(|| brief)
+        self.pushed(std::iter::once(brief), tunnels)
     }
 
-    fn pushed(&mut self, brief: impl FnOnce() -> Brief) -> Result<(), NetError> {
-        if let Some(recent) = &mut self.recent {
-            features::push_context(&mut self.rows, self.sets, &recent.add(brief()));
+    /// Completes the rows that were appended last.
+    fn pushed(&mut self, briefs: impl Iterator<Item = Brief>, tunnels: &Tunnels) -> Result<(), NetError> {
+        for brief in briefs {
+            features::push_tunnel(&mut self.rows, brief.tunnel, tunnels);
+            if let Some(recent) = &mut self.recent {
+                features::push_context(&mut self.rows, self.sets, &recent.add(brief));
+            }
+            self.delivered += 1;
         }
-        self.delivered += 1;
         if self.rows.len == self.batch_rows { self.flush() } else { Ok(()) }
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use sha1::{Digest, Sha1};
 
-use super::rows::{ColumnKind, RowColumn, RowField, TextColumn};
+use super::rows::{ColumnKind, RowColumn, RowField};
 use crate::flow::community_id::community_id;
 use crate::flow::{Core, Flow};
 use crate::packet::Tunnels;
@@ -93,50 +93,56 @@ pub fn fields() -> Vec<RowField> {
     FIELDS.iter().map(field).collect()
 }
 
-/// Appends the identity of a flow to the first columns, in the order of [`fields`], but for the last, the tunnel:
+/// Appends the identity of flows to the first columns, in the order of [`fields`], but for the last, the tunnel:
 /// that is a number until the row comes to where the tunnels of the capture are listed ([`push_tunnel`]).
-pub(super) fn push(columns: &mut std::slice::IterMut<'_, RowColumn>, flow: &Flow<'_>) {
-    let core = flow.core;
-    let (source, destination) = (core.source(), core.destination());
-    text(columns, |out| push_hex(out, flow_id(core)));
-    text(columns, |out| out.extend_from_slice(&community_id(&core.key, flow.community_seed)));
-    text(columns, |out| push_address(out, source.0));
-    text(columns, |out| push_address(out, destination.0));
-    unsigned(columns, u64::from(source.1));
-    unsigned(columns, u64::from(destination.1));
-    unsigned(columns, u64::from(core.key.protocol()));
-    unsigned(columns, u64::from(core.key.vlan()));
-    signed(columns, core.first_ns);
-    signed(columns, core.last_ns);
-    unsigned(columns, core.first_packet);
-    unsigned(columns, core.last_packet);
-    unsigned(columns, core.first_offset);
-    text(columns, |out| out.extend_from_slice(flow.reason.name().as_bytes()));
+pub(super) fn push(columns: &mut Columns<'_>, flows: &[Flow<'_>]) {
+    text(columns, flows, |flow, out| push_hex(out, flow_id(flow.core)));
+    text(columns, flows, |flow, out| {
+        out.extend_from_slice(&community_id(&flow.core.key, flow.community_seed));
+    });
+    text(columns, flows, |flow, out| push_address(out, flow.core.source().0));
+    text(columns, flows, |flow, out| push_address(out, flow.core.destination().0));
+    unsigned(columns, flows, |flow| flow.core.source().1.into());
+    unsigned(columns, flows, |flow| flow.core.destination().1.into());
+    unsigned(columns, flows, |flow| flow.core.key.protocol().into());
+    unsigned(columns, flows, |flow| flow.core.key.vlan().into());
+    signed(columns, flows, |flow| flow.core.first_ns);
+    signed(columns, flows, |flow| flow.core.last_ns);
+    unsigned(columns, flows, |flow| flow.core.first_packet);
+    unsigned(columns, flows, |flow| flow.core.last_packet);
+    unsigned(columns, flows, |flow| flow.core.first_offset);
+    text(columns, flows, |flow, out| out.extend_from_slice(flow.reason.name().as_bytes()));
     columns.next();
 }
 
 /// Appends to the last identity column.
 pub(super) fn push_tunnel(columns: &mut [RowColumn], tunnel: u32, tunnels: &Tunnels) {
-    text(&mut columns.iter_mut().skip(COLUMNS - 1), |out| tunnels.write(tunnel, out));
-}
-
-fn text<'a>(columns: &mut impl Iterator<Item = &'a mut RowColumn>, write: impl FnOnce(&mut Vec<u8>)) {
-    if let Some(RowColumn::Text(column)) = columns.next() {
-        let column: &mut TextColumn = column;
-        write(&mut column.bytes);
+    if let Some(RowColumn::Text(column)) = columns.get_mut(COLUMNS - 1) {
+        tunnels.write(tunnel, &mut column.bytes);
         column.close();
     }
 }
 
-fn unsigned(columns: &mut std::slice::IterMut<'_, RowColumn>, value: u64) {
-    if let Some(RowColumn::U64(values)) = columns.next() {
-        values.push(value);
+type Columns<'a> = std::slice::IterMut<'a, RowColumn>;
+
+fn text(columns: &mut Columns<'_>, flows: &[Flow<'_>], write: impl Fn(&Flow<'_>, &mut Vec<u8>)) {
+    if let Some(RowColumn::Text(column)) = columns.next() {
+        for flow in flows {
+            write(flow, &mut column.bytes);
+            column.close();
+        }
     }
 }
 
-fn signed(columns: &mut std::slice::IterMut<'_, RowColumn>, value: i64) {
+fn unsigned(columns: &mut Columns<'_>, flows: &[Flow<'_>], value: impl Fn(&Flow<'_>) -> u64) {
+    if let Some(RowColumn::U64(values)) = columns.next() {
+        values.extend(flows.iter().map(value));
+    }
+}
+
+fn signed(columns: &mut Columns<'_>, flows: &[Flow<'_>], value: impl Fn(&Flow<'_>) -> i64) {
     if let Some(RowColumn::I64(values)) = columns.next() {
-        values.push(value);
+        values.extend(flows.iter().map(value));
     }
 }
 
@@ -155,7 +161,8 @@ fn flow_id(core: &Core) -> u128 {
 
 fn push_hex(out: &mut Vec<u8>, id: u128) {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-    out.extend(id.to_be_bytes().into_iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    let digits: [u8; 32] = std::array::from_fn(|place| digit((id >> (124 - 4 * place)) as u8 & 15));
+    out.extend_from_slice(&digits);
 }
 
 fn push_address(out: &mut Vec<u8>, address: IpAddr) {

@@ -144,42 +144,57 @@ fn column_fields(column: &'static Column) -> impl Iterator<Item = RowField> {
     })
 }
 
-/// Appends one flow to `rows`: identity but for the tunnel, then the columns of `sets` but for those that need its
-/// context.
-pub(crate) fn push_row(rows: &mut Rows, sets: &[&'static FeatureSet], flow: &Flow<'_>) {
+/// Appends flows to `rows`, column by column: identity but for the tunnel, then the columns of `sets` but for those
+/// that need the context.
+pub(crate) fn push_rows(rows: &mut Rows, sets: &[&'static FeatureSet], flows: &[Flow<'_>]) {
     let mut columns = rows.columns.iter_mut();
-    identity::push(&mut columns, flow);
+    identity::push(&mut columns, flows);
     for column in sets.iter().flat_map(|set| set.columns) {
         for index in 0..column.width {
             if let (Some(target), Get::Flow(get)) = (columns.next(), column.get) {
-                push_value(target, get(flow, index));
+                push_values(target, flows.iter().map(|flow| get(flow, index)));
             }
         }
     }
-    rows.len += 1;
+    rows.len += flows.len();
 }
 
-/// Appends the tunnel of the row that was appended last, which [`push_row`] left out.
+/// Appends the tunnel of a row that [`push_rows`] left out.
 pub(crate) fn push_tunnel(rows: &mut Rows, tunnel: u32, tunnels: &Tunnels) {
     identity::push_tunnel(&mut rows.columns, tunnel, tunnels);
 }
 
-/// Appends the context of the row that was appended last: the other columns that [`push_row`] left out.
+/// Appends the context of a row: the other columns that [`push_rows`] left out.
 pub(crate) fn push_context(rows: &mut Rows, sets: &[&'static FeatureSet], context: &Context) {
     let columns =
         sets.iter().flat_map(|set| set.columns).flat_map(|column| std::iter::repeat_n(column, column.width));
     for (target, column) in rows.columns.iter_mut().skip(identity::COLUMNS).zip(columns) {
         if let Get::Context(get) = column.get {
-            push_value(target, get(context));
+            push_values(target, std::iter::once(get(context)));
         }
     }
 }
 
-fn push_value(target: &mut RowColumn, value: Value) {
-    match (target, value) {
-        (RowColumn::F64(values), Value::F64(value)) => values.push(value),
-        (RowColumn::I64(values), Value::I64(value)) => values.push(value),
-        (RowColumn::U64(values), Value::U64(value)) => values.push(value),
-        (target, value) => debug_assert!(false, "{value:?} for a column of {:?}", target.kind()),
+fn push_values(target: &mut RowColumn, values: impl Iterator<Item = Value>) {
+    match target {
+        RowColumn::F64(column) => column.extend(values.map(|value| match value {
+            Value::F64(value) => value,
+            other => mismatched(other),
+        })),
+        RowColumn::I64(column) => column.extend(values.map(|value| match value {
+            Value::I64(value) => value,
+            other => mismatched(other),
+        })),
+        RowColumn::U64(column) => column.extend(values.map(|value| match value {
+            Value::U64(value) => value,
+            other => mismatched(other),
+        })),
+        RowColumn::Text(_) => debug_assert!(false, "no column of numbers"),
     }
+}
+
+/// What stands for a value of another type than its column's, which no column gives.
+fn mismatched<T: Default>(value: Value) -> T {
+    debug_assert!(false, "{value:?} for a column of another type");
+    T::default()
 }

@@ -220,10 +220,10 @@ fn answer(
 ) -> Result<(), Gone> {
     let mut left = table.ended();
     let mut chunk = Chunk::with_room(schema, left);
-    table.drain(|order, flow| {
-        chunk.leaving.push((order, Brief::of(flow)));
-        features::push_row(&mut chunk.rows, sets, flow);
-        left -= 1;
+    table.drain(|orders, flows| {
+        chunk.leaving.extend(orders.iter().copied().zip(flows.iter().map(Brief::of)));
+        features::push_rows(&mut chunk.rows, sets, flows);
+        left -= flows.len();
         if chunk.rows.len < CHUNK_ROWS {
             return Ok(());
         }

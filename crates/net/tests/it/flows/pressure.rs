@@ -31,8 +31,8 @@ fn datagram(client: u32, number: u64, clock_ns: i64) -> Arrival {
 
 fn ended(table: &mut FlowTable) -> Vec<(ExpiryReason, u64)> {
     let mut ended = Vec::new();
-    let drained: Result<(), ()> = table.drain(|_, flow| {
-        ended.push((flow.reason, flow.core.first_packet));
+    let drained: Result<(), ()> = table.drain(|_, flows| {
+        ended.extend(flows.iter().map(|flow| (flow.reason, flow.core.first_packet)));
         Ok(())
     });
     drained.expect("nothing fails");
