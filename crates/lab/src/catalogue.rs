@@ -176,7 +176,9 @@ fn params(specs: &'static [ParamSpec]) -> Vec<Param> {
 
 fn format(format: Format) -> Named {
     let doc = match format {
-        Format::Parquet => "Apache Parquet with zstd; roles, units and the schema digest are in its metadata",
+        Format::Parquet => {
+            "Apache Parquet, compressed; roles, units and the schema digest are in its metadata"
+        }
         Format::Csv => "comma-separated values with a header; also what `-o -` writes",
         Format::Ndjson => "one JSON object per line",
         Format::Arrow => "Arrow IPC file, also known as Feather version 2, with the same metadata as Parquet",

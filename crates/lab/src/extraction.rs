@@ -157,9 +157,10 @@ impl Recipe {
         };
         let spec = self.meter_spec(ctx)?;
         let watch = Watch::new(ctx, sources);
-        let workers = ctx.threads.min(sources.captures.len()).min(MAX_SIDE_BY_SIDE);
-        let ended = if workers > 1 {
-            side_by_side(&sources.captures, &MeterSpec { threads: 1, ..spec }, workers, &watch, &mut take)?
+        let ended = if ctx.threads > 1 {
+            let workers = ctx.threads.min(sources.captures.len()).min(MAX_SIDE_BY_SIDE);
+            let threads = if workers > 1 { 1 } else { ctx.threads - 1 };
+            side_by_side(&sources.captures, &MeterSpec { threads, ..spec }, workers, &watch, &mut take)?
         } else {
             one_by_one(&sources.captures, &spec, &watch, &mut take)?
         };
@@ -187,8 +188,9 @@ const MAX_SIDE_BY_SIDE: usize = 6;
 
 /// Batches of a capture that wait for those before it.
 const WAITING_BATCHES: usize = 2;
-/// Rows per batch of a capture: a few batches are on their way at once, of a hundred columns or more.
-const METER_ROWS: usize = 1024;
+/// Rows per batch of a capture: enough that a table writer works on one column for a while, as few as keep the batches
+/// on their way, of a hundred columns or more, in a few megabytes each.
+const METER_ROWS: usize = 4096;
 
 fn nanoseconds(what: &'static str, seconds: f64) -> Result<i64, LabError> {
     if seconds > 0.0 && seconds <= 1e9 {
@@ -237,7 +239,8 @@ enum Message {
     Ended(Box<Ended>),
 }
 
-/// Workers take captures in order; each capture has a short queue of batches, read in the same order. The worker of
+/// Workers take captures in order, while the calling thread takes the rows: writing them costs about as much as making
+/// them, so a single capture too is better served by a worker than by threads that share its flows. Each capture has a short queue of batches, read in the same order. The worker of
 /// the capture being read never waits for another, so the others' full queues cannot stop the whole.
 fn side_by_side(
     captures: &[Source],

@@ -12,7 +12,7 @@ use crate::LabError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// Apache Parquet, zstd, with roles, units and the schema digest in the metadata.
+    /// Apache Parquet, compressed, with roles, units and the schema digest in the metadata.
     Parquet,
     /// Comma-separated values with one header line (RFC 4180).
     Csv,

@@ -17,6 +17,8 @@ pub(crate) const LABEL: &str = "label";
 pub(crate) const FAMILY: &str = "family";
 /// Time of a flow's first packet.
 pub(crate) const FIRST_NS: &str = "first_ns";
+/// Text that hardly any two rows share.
+pub(crate) const UNIQUE: [&str; 2] = ["flow_id", "community_id"];
 /// Columns that `score` adds; never features when they are read back.
 pub(crate) const SCORE: &str = "score";
 /// `malicious` or `benign`, as the threshold says.

@@ -4,18 +4,20 @@ use std::io;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
+use cormorant_learn::table::Role;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use super::csv::CsvWriter;
 use super::ndjson::NdjsonWriter;
+use super::{batch, names};
 use crate::LabError;
 use crate::output::{Format, Output, STDOUT, Sink, write_error};
 
@@ -87,46 +89,49 @@ impl TableWriter {
     }
 }
 
-/// Settings chosen by measurement on 99,896 flows of 115 columns: CPU time of the writer alone, size of the file,
-/// peak memory of the process.
-///
-/// | floats | whole numbers | zstd | rows per page | CPU | size | memory |
-/// |---|---|---|---|---|---|---|
-/// | dictionary | delta | 1 | 8,192 | 0.30 s | 14.9 MB | 64 MB |
-/// | dictionary | delta | 1 | 20,000 | 0.31 s | 14.9 MB | 75 MB |
-/// | dictionary | plain | 1 | 8,192 | 0.32 s | 14.5 MB | 73 MB |
-/// | dictionary | dictionary | 1 | 20,000 | 0.34 s | 15.3 MB | - |
-/// | plain | delta | 1 | 8,192 | 0.27 s | 19.2 MB | 54 MB |
-/// | byte stream split | plain | 1 | 20,000 | 0.32 s | 22.2 MB | - |
-/// | dictionary | delta | 3 | 20,000 | 0.36 s | 14.7 MB | - |
-///
-/// Row groups of a quarter the size cost a sixth more space and time.
+/// Settings chosen by measurement on 99,896 flows of 113 columns (docs/performance.md has the table): numbers are
+/// compressed by snappy, which costs a fifth of zstd's time and memory there and leaves the file 9 % larger; text, half
+/// of it hexadecimal digits that snappy cannot shorten, by zstd. Unique text is not looked up in a dictionary. Whole
+/// numbers are packed as differences, floats through a dictionary that gives up when it grows too large. Only identity
+/// columns have statistics: readers skip row groups by time or address, hardly ever by a feature.
 fn properties(schema: &SchemaRef) -> WriterProperties {
     let metadata = schema.metadata().iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     let mut metadata: Vec<KeyValue> = metadata.collect();
     metadata.sort_by(|a, b| a.key.cmp(&b.key));
-    let mut properties = WriterProperties::builder()
+    let builder = WriterProperties::builder()
         .set_created_by(concat!("cormorant ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
+        .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(metadata));
-    for field in schema.fields() {
-        let column = ColumnPath::from(field.name().as_str());
-        if matches!(field.data_type(), DataType::Int64 | DataType::UInt64) {
-            properties = properties
-                .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
-        }
+    schema.fields().iter().fold(builder, |builder, field| column_properties(builder, field)).build()
+}
+
+fn column_properties(builder: WriterPropertiesBuilder, field: &Field) -> WriterPropertiesBuilder {
+    let column = ColumnPath::from(field.name().as_str());
+    let builder = match batch::role(field) {
+        Some(Role::Feature) => builder,
+        _ => builder.set_column_statistics_enabled(column.clone(), EnabledStatistics::Chunk),
+    };
+    match field.data_type() {
+        DataType::Int64 | DataType::UInt64 => builder
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED),
+        DataType::Utf8 => builder
+            .set_column_compression(
+                column.clone(),
+                Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()),
+            )
+            .set_column_dictionary_enabled(column, !names::UNIQUE.contains(&field.name().as_str())),
+        _ => builder,
     }
-    properties.build()
 }
 
 const ROW_GROUP_ROWS: usize = 128 << 10;
-const PAGE_ROWS: usize = 8192;
+const PAGE_ROWS: usize = 16 << 10;
 const DICTIONARY_BYTES: usize = 128 << 10;
 const ZSTD_LEVEL: i32 = 1;
 
