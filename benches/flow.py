@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures capture -> flows -> `flow` features -> Parquet beside capinfos and NFStream, in one run.
+"""Measures capture -> flows -> `flow` features -> Parquet beside capinfos and NFStream, in one run, and its parts.
 
 Rounds are interleaved (A B C D, A B C D, ...), so that what else the machine does falls on all
 alike; compare CPU seconds and ratios within one record. Peers that are not installed are named and
@@ -8,6 +8,7 @@ left out. Writes results/<date>-flow.{json,txt}.
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import time
@@ -15,8 +16,25 @@ from pathlib import Path
 
 import measure
 
-CPU_TARGET = 6.0  # times capinfos
-MEMORY_TARGET = 0.25  # of NFStream
+CPU_TARGET = 3.0  # times capinfos
+NFSTREAM_TARGET = 0.04  # of NFStream's CPU
+MEMORY_TARGET_MB = 100
+
+# What `cormorant` is asked for: name, arguments, format of the rows.
+RUNS = [
+    ("cormorant, 1 thread", ["extract", "--features", "flow", "--threads", 1], "parquet"),
+    ("cormorant, 2 threads", ["extract", "--features", "flow", "--threads", 2], "parquet"),
+    ("  plain counters", ["flows", "--threads", 1], "parquet"),
+    ("  flow as CSV", ["extract", "--features", "flow", "--threads", 1], "csv"),
+    ("  splt", ["extract", "--features", "splt", "--threads", 1], "parquet"),
+    ("  flow+splt+context", ["extract", "--features", "flow,splt,context", "--threads", 1], "parquet"),
+]
+# What the library does without writing: the examples of the network crate, when they are built.
+PARTS = [
+    ("  read+decode", "read_speed", lambda pcap: [pcap], {"STAGE": "read+decode", "RUNS": "1"}),
+    ("  flow table only", "meter_speed", lambda pcap: [pcap, "", 1, 4096], {}),
+    ("  flow rows, no output", "meter_speed", lambda pcap: [pcap, "flow", 1, 4096], {}),
+]
 
 
 def main():
@@ -28,7 +46,7 @@ def main():
     for name in args.captures:
         record["captures"].append(measured(name, tools, args))
     for one in record["captures"]:  # last, because what the runner holds when it forks counts as a tool's
-        one["made"] = {tool: made(scratch / output(one["capture"]["file"], tool)) for tool in tools}
+        one["made"] = {tool: made(scratch, one["capture"]["file"], tool) for tool in tools}
     record["machine"]["load_after"] = round(measure.os.getloadavg()[0], 2)
     text = report(record)
     print(text)
@@ -52,23 +70,30 @@ def arguments():
 
 
 def available_tools(args, scratch):
-    """name -> (capture path -> command). What is missing is said aloud."""
+    """name -> (capture path -> command and environment). What is missing is said aloud."""
     tools = {}
     if shutil.which("capinfos"):
-        tools["capinfos -c"] = lambda pcap: ["capinfos", "-c", pcap]
+        tools["capinfos -c"] = lambda pcap: (["capinfos", "-c", pcap], {})
     else:
         print("skipped: capinfos is not installed (benches/setup.sh installs it)")
     if args.binary.exists():
-        for threads in (1, 2):
-            tools[f"cormorant, {threads} thread{'s'[: threads - 1]}"] = lambda pcap, t=threads: [
-                args.binary, "extract", pcap, "--features", "flow", "--threads", t, "-o", scratch / output(pcap.name, f"cormorant, {t}"),
-            ]  # fmt: skip
+        for name, words, suffix in RUNS:
+            tools[name] = lambda pcap, n=name, w=words, s=suffix: (
+                [args.binary, w[0], pcap, *w[1:], "-o", scratch / output(pcap.name, n, s)], {}
+            )  # fmt: skip
+        for name, example, words, env in PARTS:
+            program = args.binary.parent / "examples" / example
+            if program.exists():
+                tools[name] = lambda pcap, p=program, w=words, e=env: ([p, *w(pcap)], e)
+            else:
+                print(f"skipped:{name}: cargo build --release -p cormorant-net --example {example}")
     else:
         print(f"skipped: {args.binary.name} is not built (cargo build --release)")
     if (measure.CACHE / "venv/bin/python").exists():
-        tools["nfstream, 1 meter"] = lambda pcap: [
-            measure.CACHE / "venv/bin/python", Path(__file__).with_name("nfstream_flows.py"), pcap, scratch / output(pcap.name, "nfstream"),
-        ]  # fmt: skip
+        script = Path(__file__).with_name("nfstream_flows.py")
+        tools["nfstream, 1 meter"] = lambda pcap: (
+            [measure.CACHE / "venv/bin/python", script, pcap, scratch / output(pcap.name, "nfstream", "csv")], {}
+        )  # fmt: skip
     else:
         print("skipped: NFStream is not installed (benches/setup.sh installs it)")
     return tools
@@ -95,7 +120,7 @@ def measured(name, tools, args):
     for number in range(args.runs):
         for tool, command in tools.items():
             if number < limits[tool]:
-                done = measure.run(command(pcap))
+                done = measure.run(*command(pcap))
                 print(f"{name} {number + 1} {tool}: {done['cpu_s']:.2f} CPU s, {done['rss_mb']:.0f} MB", file=sys.stderr)
                 runs[tool].append(done)
     return {"capture": capture, "runs": runs}
@@ -108,25 +133,27 @@ def warm(path):
             pass
 
 
-def output(capture, tool):
+def output(capture, tool, suffix):
     """The name of the file that a tool writes."""
-    stem = capture.removesuffix(".pcap")
-    return f"{stem}-nfstream.csv" if tool.startswith("nfstream") else f"{stem}-{''.join(filter(str.isdigit, tool))}.parquet"
+    return f"{capture.removesuffix('.pcap')}-{'-'.join(re.findall('[a-z0-9]+', tool))}.{suffix}"
 
 
-def made(path):
-    """Rows and columns that a tool wrote and the packets they account for, when they can be read."""
+def made(scratch, capture, tool):
+    """Rows, columns and bytes that a tool wrote and the packets they account for, when they can be read."""
+    path = next((p for p in (scratch / output(capture, tool, s) for s in ("parquet", "csv")) if p.exists()), None)
     try:
         import pandas as pd
     except ImportError:
         return None
-    if not path.exists():
+    if path is None:
         return None
     if path.suffix == ".csv":
-        table, packets = pd.read_csv(path), "bidirectional_packets"
+        table = pd.read_csv(path, low_memory=False)
+        packets = "packets" if "packets" in table else "bidirectional_packets"
     else:
         table, packets = pd.read_parquet(path), "packets"
-    return {"rows": len(table), "columns": len(table.columns), "packets": int(table[packets].sum())}
+    total = int(table[packets].sum()) if packets in table else None
+    return {"rows": len(table), "columns": len(table.columns), "packets": total, "bytes": path.stat().st_size}
 
 
 # ---- the report ------------------------------------------------------------------------------
@@ -155,29 +182,33 @@ def capture_table(one):
             f"{capture['packets'] / median / 1e6:.2f}", f"{capture['bytes'] / median / 1e6:.0f}",
             f"{median / base['median']:.1f}" if base else "-",
             f"{median / nfstream['median']:.3f}" if nfstream else "-",
-            f"{made['rows']} x {made['columns']}" if made else "-", made["packets"] if made else "-",
+            f"{made['rows']} x {made['columns']}" if made else "-", (made["packets"] or "-") if made else "-",
+            f"{made['bytes'] / 1e6:.1f}" if made else "-",
         ])  # fmt: skip
     head = ["tool", "runs", "CPU s", "min-max", "wall s", "peak MB", "Mpkt/CPU-s", "MB/CPU-s",
-            "x capinfos", "x NFStream", "rows x columns", "packets in rows"]  # fmt: skip
+            "x capinfos", "x NFStream", "rows x columns", "packets in rows", "file MB"]  # fmt: skip
     title = f"{capture['file']}: {capture['packets']} packets, {capture['bytes']} bytes, mean {capture['mean_captured_bytes']} B"
     return title + "\n" + measure.table(head, rows)
 
 
 def verdicts(one):
-    """The two targets, met or missed, with the figure."""
+    """The targets, met or missed, with the figure."""
     def median(tool, key):
         return measure.spread([r[key] for r in one["runs"][tool]])["median"] if one["runs"].get(tool) else None
 
-    ours, lines = "cormorant, 1 thread", []
-    for peer, key, target, words in (
-        ("capinfos -c", "cpu_s", CPU_TARGET, "CPU, times capinfos"),
-        ("nfstream, 1 meter", "rss_mb", MEMORY_TARGET, "peak memory, part of NFStream's"),
-    ):
-        mine, theirs = median(ours, key), median(peer, key)
-        if mine is not None and theirs:
-            verdict = "met" if mine <= target * theirs else "MISSED"
-            lines.append(f"{words}: {mine / theirs:.2f} (target at most {target:g}): {verdict}")
+    ours = "cormorant, 1 thread"
+    cpu, memory = median(ours, "cpu_s"), median(ours, "rss_mb")
+    if cpu is None:
+        return []
+    lines = [verdict("peak memory, MB", memory, MEMORY_TARGET_MB)]
+    for peer, target in (("capinfos -c", CPU_TARGET), ("nfstream, 1 meter", NFSTREAM_TARGET)):
+        if theirs := median(peer, "cpu_s"):
+            lines.append(verdict(f"CPU, times that of {peer}", cpu / theirs, target))
     return lines
+
+
+def verdict(words, figure, target):
+    return f"{words}: {figure:.3g} (target at most {target:g}): {'met' if figure <= target else 'MISSED'}"
 
 
 if __name__ == "__main__":

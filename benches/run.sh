@@ -36,6 +36,7 @@ else
     exit 0
 fi
 
+(cd "$ROOT" && cargo build --quiet --release --locked -p cormorant-net --example read_speed --example meter_speed)
 "$PYTHON" "$HERE/flow.py" --binary "$TARGET/release/cormorant" ${FLOW:-}
 
 if [ "$PYTHON" = python3 ]; then

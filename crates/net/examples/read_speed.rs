@@ -26,7 +26,8 @@ fn main() -> Result<(), NetError> {
 fn measure(path: &Path, stage: &str, work: fn(&Frame<'_>) -> u64) -> Result<(), NetError> {
     let mut fastest = f64::INFINITY;
     let (mut packets, mut sum) = (0_u64, 0_u64);
-    for _ in 0..5 {
+    let runs = std::env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(5);
+    for _ in 0..runs {
         let begin = Instant::now();
         (packets, sum) = run(path, work)?;
         fastest = fastest.min(begin.elapsed().as_secs_f64());
