@@ -15,7 +15,7 @@
 //! Neither addresses nor ports are here: see [`super::identity`].
 
 use super::core::{self, backward, forward, seconds};
-use super::{Column, ColumnKind, FeatureSet, Get, Needs, Value};
+use super::{Column, FeatureSet, Needs};
 use crate::flow::{Flow, Moments, Side};
 
 /// The default feature set.
@@ -28,18 +28,6 @@ pub static SET: FeatureSet = FeatureSet {
     columns: COLUMNS,
 };
 
-macro_rules! column {
-    ($kind:ident, $name:literal, $unit:literal, $doc:literal, |$flow:ident| $value:expr $(,)?) => {
-        Column {
-            name: $name,
-            unit: $unit,
-            doc: $doc,
-            kind: ColumnKind::$kind,
-            width: 1,
-            get: Get::Flow(|$flow, _| Value::$kind($value)),
-        }
-    };
-}
 macro_rules! real {
     ($name:literal, $unit:literal, $doc:literal, |$flow:ident| $value:expr $(,)?) => {
         column!(F64, $name, $unit, $doc, |$flow| $value)

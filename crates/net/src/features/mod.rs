@@ -5,6 +5,29 @@
 //! ([`identity`]), the same for every set; they say which flow a row is and are no features. In particular
 //! `destination_port` is identity: a model that may see it learns the port list of its training network.
 
+/// A column of flows, given as its value for one flow, and for one index when it is a wide one. Each column becomes a
+/// loop of its own over the flows, with the expression inside it: a call per value would cost more than most values.
+macro_rules! column {
+    ($kind:ident, $name:literal, $unit:literal, $doc:literal, |$flow:ident| $value:expr $(,)?) => {
+        column!($kind * 1, $name, $unit, $doc, |$flow, _index| $value)
+    };
+    ($kind:ident * $width:expr, $name:literal, $unit:literal, $doc:literal, |$flow:ident, $index:ident| $value:expr $(,)?) => {
+        $crate::features::Column {
+            name: $name,
+            unit: $unit,
+            doc: $doc,
+            kind: $crate::features::ColumnKind::$kind,
+            width: $width,
+            get: $crate::features::Get::Flows(|flows, $index, column| match column {
+                $crate::features::RowColumn::$kind(values) => {
+                    values.extend(flows.iter().map(|$flow| $value));
+                }
+                _ => debug_assert!(false, "{} in a column of another type", $name),
+            }),
+        }
+    };
+}
+
 pub mod context;
 pub mod core;
 pub mod flow;
@@ -53,16 +76,16 @@ pub struct Column {
     pub get: Get,
 }
 
-/// What a column is computed from. The value's variant matches the column's `kind`.
+/// What a column is computed from, and how. The values' type matches the column's `kind`.
 #[derive(Clone, Copy, Debug)]
 pub enum Get {
-    /// The flow alone, at an index below the column's `width`.
-    Flow(fn(&Flow<'_>, usize) -> Value),
+    /// Each flow alone: appends one value per flow, those at an index below the column's `width`.
+    Flows(fn(&[Flow<'_>], usize, &mut RowColumn)),
     /// The rows before it, where rows are in their order.
     Context(fn(&Context) -> Value),
 }
 
-/// The value of one feature of one flow.
+/// The value of one feature of one context.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
     /// For [`ColumnKind::F64`].
@@ -151,8 +174,8 @@ pub(crate) fn push_rows(rows: &mut Rows, sets: &[&'static FeatureSet], flows: &[
     identity::push(&mut columns, flows);
     for column in sets.iter().flat_map(|set| set.columns) {
         for index in 0..column.width {
-            if let (Some(target), Get::Flow(get)) = (columns.next(), column.get) {
-                push_values(target, flows.iter().map(|flow| get(flow, index)));
+            if let (Some(target), Get::Flows(get)) = (columns.next(), column.get) {
+                get(flows, index, target);
             }
         }
     }
@@ -170,31 +193,16 @@ pub(crate) fn push_context(rows: &mut Rows, sets: &[&'static FeatureSet], contex
         sets.iter().flat_map(|set| set.columns).flat_map(|column| std::iter::repeat_n(column, column.width));
     for (target, column) in rows.columns.iter_mut().skip(identity::COLUMNS).zip(columns) {
         if let Get::Context(get) = column.get {
-            push_values(target, std::iter::once(get(context)));
+            push_value(target, get(context));
         }
     }
 }
 
-fn push_values(target: &mut RowColumn, values: impl Iterator<Item = Value>) {
-    match target {
-        RowColumn::F64(column) => column.extend(values.map(|value| match value {
-            Value::F64(value) => value,
-            other => mismatched(other),
-        })),
-        RowColumn::I64(column) => column.extend(values.map(|value| match value {
-            Value::I64(value) => value,
-            other => mismatched(other),
-        })),
-        RowColumn::U64(column) => column.extend(values.map(|value| match value {
-            Value::U64(value) => value,
-            other => mismatched(other),
-        })),
-        RowColumn::Text(_) => debug_assert!(false, "no column of numbers"),
+fn push_value(target: &mut RowColumn, value: Value) {
+    match (target, value) {
+        (RowColumn::F64(column), Value::F64(value)) => column.push(value),
+        (RowColumn::I64(column), Value::I64(value)) => column.push(value),
+        (RowColumn::U64(column), Value::U64(value)) => column.push(value),
+        (target, value) => debug_assert!(false, "{value:?} in a column of {:?}", target.kind()),
     }
-}
-
-/// What stands for a value of another type than its column's, which no column gives.
-fn mismatched<T: Default>(value: Value) -> T {
-    debug_assert!(false, "{value:?} for a column of another type");
-    T::default()
 }

@@ -1,6 +1,6 @@
 //! The `splt` set: lengths, directions and times of the first packets with payload.
 
-use super::{Column, ColumnKind, FeatureSet, Get, Needs, Value};
+use super::{FeatureSet, Needs};
 use crate::flow::{Flow, SPLT_PACKETS, SpltPacket};
 
 /// The first 20 packets that carry payload, three fixed-width columns.
@@ -12,38 +12,29 @@ pub static SET: FeatureSet = FeatureSet {
           splt_direction tells them from used ones.",
     needs: Needs::SPLT,
     columns: &[
-        Column {
-            name: "splt_bytes",
-            unit: "bytes",
-            doc: "payload bytes of the n-th packet with payload; 0 when there is none (Joy: packets.b)",
-            kind: ColumnKind::U64,
-            width: SPLT_PACKETS,
-            get: Get::Flow(|flow, index| {
-                Value::U64(place(flow, index).map_or(0, |packet| u64::from(packet.bytes)))
-            }),
-        },
-        Column {
-            name: "splt_direction",
-            unit: "1",
-            doc: "1 when the n-th packet with payload is forward, -1 when backward, 0 when there is none (Joy: \
+        column!(
+            U64 * SPLT_PACKETS,
+            "splt_bytes",
+            "bytes",
+            "payload bytes of the n-th packet with payload; 0 when there is none (Joy: packets.b)",
+            |flow, index| place(flow, index).map_or(0, |packet| u64::from(packet.bytes))
+        ),
+        column!(
+            I64 * SPLT_PACKETS,
+            "splt_direction",
+            "1",
+            "1 when the n-th packet with payload is forward, -1 when backward, 0 when there is none (Joy: \
                   packets.dir; NFStream's splt_direction has 0, 1, -1 in their place)",
-            kind: ColumnKind::I64,
-            width: SPLT_PACKETS,
-            get: Get::Flow(|flow, index| {
-                Value::I64(place(flow, index).map_or(0, |packet| i64::from(packet.direction)))
-            }),
-        },
-        Column {
-            name: "splt_iat_s",
-            unit: "s",
-            doc: "time from the packet with payload before it to the n-th one, never negative (times are clamped to \
+            |flow, index| place(flow, index).map_or(0, |packet| i64::from(packet.direction))
+        ),
+        column!(
+            F64 * SPLT_PACKETS,
+            "splt_iat_s",
+            "s",
+            "time from the packet with payload before it to the n-th one, never negative (times are clamped to \
                   their running maximum); 0 for the first and when there is none (Joy: packets.ipt)",
-            kind: ColumnKind::F64,
-            width: SPLT_PACKETS,
-            get: Get::Flow(|flow, index| {
-                Value::F64(place(flow, index).map_or(0.0, |packet| packet.iat_ns as f64 / 1e9))
-            }),
-        },
+            |flow, index| place(flow, index).map_or(0.0, |packet| packet.iat_ns as f64 / 1e9)
+        ),
     ],
 };
 

@@ -116,11 +116,12 @@ impl FlowKey {
     }
 }
 
-/// The network only when there is one: most flows have none and need not pay for it.
+/// Word by word: a hasher takes those in registers, an array as bytes in memory. The network only when there is one:
+/// most flows have none and need not pay for it.
 impl Hash for FlowKey {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.words().hash(state);
+        self.words().into_iter().for_each(|word| state.write_u64(word));
         if self.network != 0 {
             self.network.hash(state);
         }
