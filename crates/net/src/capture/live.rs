@@ -136,7 +136,11 @@ impl Live {
 
     /// The next frame, or that there is none now, or none any more.
     #[inline]
-    pub(super) fn step(&mut self, interfaces: &mut [Interface]) -> Result<Step, afpacket::Error> {
+    pub(super) fn step(
+        &mut self,
+        interfaces: &mut [Interface],
+        found: &mut Record,
+    ) -> Result<Step, afpacket::Error> {
         let heard = match &mut self.rings {
             Rings::One(tap) => tap.next(),
             Rings::Several(merge) => merge.next(),
@@ -150,21 +154,23 @@ impl Live {
         if self.frames.is_multiple_of(COUNT_EVERY) {
             self.count(interfaces, false);
         }
-        Ok(Step::Record(Record {
+        *found = Record {
             ts_ns: frame.ts_ns,
             offset: 0,
             wire_bytes: frame.wire_bytes,
             link: self.link,
             interface: 0,
             data: 0..frame.captured_bytes,
-        }))
+        };
+        Ok(Step::Found)
     }
 
     /// Ends early: passes over what the rings still hold, so that the counters are final.
     #[cold]
     pub(super) fn close(&mut self, interfaces: &mut [Interface]) {
         self.stop.store(true, Ordering::Relaxed);
-        while matches!(self.step(interfaces), Ok(Step::Record(_) | Step::Quiet)) {}
+        let mut passed_over = Record::default();
+        while matches!(self.step(interfaces, &mut passed_over), Ok(Step::Found | Step::Quiet)) {}
     }
 
     /// A part of the frame found last.

@@ -117,6 +117,8 @@ pub struct Capture {
     filter: Option<LinkPrograms>,
     filtered: u64,
     ended: bool,
+    /// The frame found last: kept here, as handing it up call by call costs more than reading its header.
+    found: Record,
     /// Frames still to be yielded.
     wanted: u64,
     recording: Option<Box<Recording>>,
@@ -135,14 +137,16 @@ enum Format {
     Pcapng(Pcapng),
 }
 
-/// What an origin has next; a frame is taken from it by its place.
+/// What an origin has next.
 enum Step {
-    Record(Record),
+    /// A frame, described in [`Capture::found`].
+    Found,
     Quiet,
     End,
 }
 
-/// A frame found in the window of a stream or in the memory of an interface.
+/// A frame found in the window of a stream or in the memory of an interface, and its place there.
+#[derive(Default)]
 struct Record {
     ts_ns: i64,
     offset: u64,
@@ -205,6 +209,7 @@ impl Capture {
             packets: 0,
             filter: None,
             filtered: 0,
+            found: Record::default(),
             wanted: u64::MAX,
             recording: None,
             ended: false,
@@ -252,9 +257,9 @@ impl Capture {
     pub fn next(&mut self) -> Result<Next<'_>, NetError> {
         for _ in 0..PASSED_OVER_FRAMES {
             match self.step()? {
-                Step::Record(mut record) => {
-                    if self.takes(&mut record)? {
-                        return Ok(Next::Frame(self.frame(record)));
+                Step::Found => {
+                    if self.takes()? {
+                        return Ok(Next::Frame(self.frame()));
                     }
                 }
                 Step::Quiet => break,
@@ -275,9 +280,9 @@ impl Capture {
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, NetError> {
         loop {
             match self.step()? {
-                Step::Record(mut record) => {
-                    if self.takes(&mut record)? {
-                        return Ok(Some(self.frame(record)));
+                Step::Found => {
+                    if self.takes()? {
+                        return Ok(Some(self.frame()));
                     }
                 }
                 Step::Quiet => {}
@@ -288,19 +293,20 @@ impl Capture {
 
     /// Whether the frame just found is yielded; then it is recorded, too.
     #[inline]
-    fn takes(&mut self, record: &mut Record) -> Result<bool, NetError> {
-        if self.filter.is_some() && !self.passes(record)? {
+    fn takes(&mut self) -> Result<bool, NetError> {
+        if self.filter.is_some() && !self.passes()? {
             return Ok(false);
         }
         if self.recording.is_some() {
-            self.keep(record)?;
+            self.keep()?;
         }
         self.wanted -= 1;
         Ok(true)
     }
 
     /// Whether the frame just found matches the filter; counts it when not.
-    fn passes(&mut self, record: &Record) -> Result<bool, NetError> {
+    fn passes(&mut self) -> Result<bool, NetError> {
+        let record = &self.found;
         let data = self.origin.slice(record.data.clone());
         let verdict = match &mut self.filter {
             Some(programs) => programs.matches(record.link, data, record.wire_bytes),
@@ -313,7 +319,8 @@ impl Capture {
     }
 
     /// Records the frame just found, and remembers where.
-    fn keep(&mut self, record: &mut Record) -> Result<(), NetError> {
+    fn keep(&mut self) -> Result<(), NetError> {
+        let record = &mut self.found;
         let data = self.origin.slice(record.data.clone());
         if let Some(recording) = &mut self.recording {
             let kept = recording.keep(record, data, &self.interfaces);
@@ -337,19 +344,19 @@ impl Capture {
             return Ok(self.end());
         }
         let found = match &mut self.origin {
-            Origin::Stream { chunks, format: Format::Pcap(pcap) } => pcap.next(chunks),
+            Origin::Stream { chunks, format: Format::Pcap(pcap) } => pcap.next(chunks, &mut self.found),
             Origin::Stream { chunks, format: Format::Pcapng(pcapng) } => {
-                pcapng.next(chunks, &mut self.interfaces)
+                pcapng.next(chunks, &mut self.interfaces, &mut self.found)
             }
             Origin::Live(live) => {
-                let step = live.step(&mut self.interfaces);
+                let step = live.step(&mut self.interfaces, &mut self.found);
                 self.ended = matches!(step, Ok(Step::End) | Err(_));
                 return step.map_err(|e| live::into_error(&self.name, self.packets, &e));
             }
         };
         match found {
-            Ok(Some(record)) => Ok(Step::Record(record)),
-            Ok(None) => {
+            Ok(true) => Ok(Step::Found),
+            Ok(false) => {
                 self.ended = true;
                 Ok(Step::End)
             }
@@ -359,8 +366,9 @@ impl Capture {
 
     /// Gives the frame just found its number and its bytes.
     #[inline]
-    fn frame(&mut self, record: Record) -> Frame<'_> {
+    fn frame(&mut self) -> Frame<'_> {
         self.packets += 1;
+        let record = &self.found;
         Frame {
             number: self.recording.as_ref().map_or(self.packets, |recording| recording.frames()),
             ts_ns: record.ts_ns,
@@ -368,7 +376,7 @@ impl Capture {
             wire_bytes: record.wire_bytes,
             link: record.link,
             interface: record.interface,
-            data: self.origin.slice(record.data),
+            data: self.origin.slice(record.data.clone()),
         }
     }
 

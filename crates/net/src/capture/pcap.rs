@@ -125,9 +125,10 @@ impl Pcap {
         Ok(Self { variant, lengths: Lengths::of_version(version), link, largest: largest_record(link) })
     }
 
-    /// Finds the next record: seconds, fraction, captured length, length on the wire, then the frame.
+    /// Finds the next record: seconds, fraction, captured length, length on the wire, then the frame. False at the
+    /// end of the file.
     #[inline]
-    pub(super) fn next(&mut self, chunks: &mut Chunks) -> Result<Option<Record>, Box<Stop>> {
+    pub(super) fn next(&mut self, chunks: &mut Chunks, found: &mut Record) -> Result<bool, Box<Stop>> {
         let offset = chunks.offset();
         let header_bytes = self.variant.header_bytes;
         let have = chunks.need(header_bytes).map_err(|e| Stop::reading(offset, &e))?;
@@ -156,14 +157,15 @@ impl Pcap {
         let data = chunks.place(header_bytes..kept);
         chunks.consume(header_bytes + captured as usize);
         let fraction_ns = if self.variant.nanoseconds { 1 } else { 1_000 } * i64::from(fraction);
-        Ok(Some(Record {
+        *found = Record {
             ts_ns: i64::from(seconds) * 1_000_000_000 + fraction_ns,
             offset,
             wire_bytes: wire.max(captured),
             link: self.link,
             interface: 0,
             data,
-        }))
+        };
+        Ok(true)
     }
 }
 
@@ -180,9 +182,9 @@ fn aix_link(network: u32) -> Option<LinkType> {
 
 /// No whole record header is left: the end of the file, or a cut.
 #[cold]
-fn end(chunks: &Chunks, offset: u64, header_bytes: usize, have: usize) -> Result<Option<Record>, Box<Stop>> {
+fn end(chunks: &Chunks, offset: u64, header_bytes: usize, have: usize) -> Result<bool, Box<Stop>> {
     match (have, chunks.missing()) {
-        (0, 0) => Ok(None),
+        (0, 0) => Ok(false),
         (0, missing) => Err(Stop::cut(offset, "the last packet record", missing as u64, 0)),
         (have, _) => Err(Stop::cut(offset, "record header", header_bytes as u64, have as u64)),
     }

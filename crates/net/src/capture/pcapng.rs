@@ -70,10 +70,11 @@ impl Pcapng {
         &mut self,
         chunks: &mut Chunks,
         interfaces: &mut Vec<Interface>,
-    ) -> Result<Option<Record>, Box<Stop>> {
+        found: &mut Record,
+    ) -> Result<bool, Box<Stop>> {
         loop {
             let Some(block) = self.open_block(chunks)? else {
-                return Ok(None);
+                return Ok(false);
             };
             let record = match block.kind {
                 ENHANCED_PACKET | OLD_PACKET => Some(self.packet(chunks, &block, interfaces)?),
@@ -98,7 +99,8 @@ impl Pcapng {
             self.close_block(chunks, &block)?;
             if let Some(record) = record {
                 self.last_ts_ns = record.ts_ns;
-                return Ok(Some(record));
+                *found = record;
+                return Ok(true);
             }
         }
     }
