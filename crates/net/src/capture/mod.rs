@@ -150,8 +150,8 @@ enum Step {
 struct Record {
     ts_ns: i64,
     offset: u64,
-    wire_bytes: u32,
     link: LinkType,
+    wire_bytes: u32,
     interface: u32,
     data: Range<usize>,
 }

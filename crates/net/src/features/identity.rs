@@ -148,21 +148,21 @@ fn signed(columns: &mut Columns<'_>, flows: &[Flow<'_>], value: impl Fn(&Flow<'_
 
 /// The first half of SHA-1 over the five words of the key, `first_ns` and `first_packet`, all big-endian. The
 /// virtual network need not enter: no two flows have the same first packet.
-fn flow_id(core: &Core) -> u128 {
+fn flow_id(core: &Core) -> [u8; 16] {
     let mut input = [0; 56];
     let [a, b, c, d, e] = core.key.words();
     let words = [a, b, c, d, e, core.first_ns as u64, core.first_packet];
     for (target, word) in input.chunks_exact_mut(8).zip(words) {
         target.copy_from_slice(&word.to_be_bytes());
     }
-    let digest = Sha1::digest(input);
-    digest.iter().take(16).fold(0, |id, &byte| id << 8 | u128::from(byte))
+    let digest: [u8; 20] = Sha1::digest(input).into();
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
-fn push_hex(out: &mut Vec<u8>, id: u128) {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-    let digits: [u8; 32] = std::array::from_fn(|place| digit((id >> (124 - 4 * place)) as u8 & 15));
-    out.extend_from_slice(&digits);
+fn push_hex(out: &mut Vec<u8>, id: [u8; 16]) {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    let digits = id.map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    out.extend_from_slice(digits.as_flattened());
 }
 
 fn push_address(out: &mut Vec<u8>, address: IpAddr) {
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn identifiers_are_32_hex_digits() {
         let mut out = Vec::new();
-        push_hex(&mut out, 0x0f1e_2d3c);
+        push_hex(&mut out, 0x0f1e_2d3c_u128.to_be_bytes());
         assert_eq!(out, format!("{:032x}", 0x0f1e_2d3c).as_bytes());
     }
 }

@@ -108,6 +108,8 @@ pub(super) struct Shard {
     splts: Vec<Splt>,
     free: Vec<u32>,
     lists: [List; CLASSES],
+    /// No deadline comes before this clock time.
+    next_deadline_ns: i64,
     peak: usize,
 }
 
@@ -123,6 +125,7 @@ impl Shard {
             splts: Vec::new(),
             free: Vec::new(),
             lists: [List { head: NONE, tail: NONE, len: 0 }; CLASSES],
+            next_deadline_ns: i64::MIN,
             peak: 0,
         }
     }
@@ -275,6 +278,9 @@ impl Shard {
 
     /// Ends every flow whose deadline has come.
     pub(super) fn expire(&mut self, clock_ns: i64, limits: &Limits, ended: &mut Vec<Ended>) {
+        if clock_ns < self.next_deadline_ns {
+            return;
+        }
         for class in 0..CLASSES {
             while let Some((slot, deadline_ns)) = self.due(class, clock_ns, limits) {
                 let core = &self.cores[slot as usize];
@@ -282,6 +288,16 @@ impl Shard {
                     (Order::at_time(deadline_ns, core), quiet_reason(core, ExpiryReason::Idle));
                 self.end(slot, order, reason, ended);
             }
+        }
+        let deadlines_ns = (0..CLASSES).map(|class| self.earliest_deadline_ns(class, clock_ns, limits));
+        self.next_deadline_ns = deadlines_ns.min().unwrap_or(clock_ns);
+    }
+
+    /// The deadline of the next flow of a class to expire, or of one that joins it now.
+    fn earliest_deadline_ns(&self, class: usize, clock_ns: i64, limits: &Limits) -> i64 {
+        match self.lists[class].head {
+            NONE => clock_ns.saturating_add(limits.timeouts_ns[class]),
+            slot => self.deadline_ns(slot, limits),
         }
     }
 

@@ -18,8 +18,9 @@ pub enum Direction {
 impl Direction {
     /// The member of a (forward, backward) pair that belongs to this direction.
     #[inline]
-    pub(super) fn of_mut<T>(self, [forward, backward]: &mut [T; 2]) -> &mut T {
-        if self == Direction::Forward { forward } else { backward }
+    #[expect(clippy::indexing_slicing, reason = "0 or 1, and no branch that cannot be foreseen")]
+    pub(super) fn of_mut<T>(self, pair: &mut [T; 2]) -> &mut T {
+        &mut pair[self as usize]
     }
 }
 
