@@ -1,6 +1,7 @@
 //! A flood of half-open flows neither grows the table beyond its budget nor costs established flows their identity.
 
 use std::io::{Read, Write};
+use std::process::Command;
 
 use cormorant_net::capture::Capture;
 use cormorant_net::features::{Needs, RowColumn, Rows};
@@ -214,8 +215,8 @@ fn time_that_stands_still_holds_no_row_back() {
     assert!(behind < 1_500, "{behind} packets without a row");
 }
 
-/// The figures of the stated bound, one spray at a time, since the peak is the process's:
-/// `CORMORANT_FLOOD=1 cargo test --release -p cormorant-net --test it -- --nocapture ten_million_half_open`.
+/// The figures of the stated bound: `CORMORANT_FLOOD=1 cargo test --release -p cormorant-net --test it -- --nocapture
+/// ten_million`. Each spray has a process of its own, since the peak is the process's.
 #[test]
 fn ten_million_half_open_flows() {
     ten_million("ten_million_half_open_flows", Spray::Syn);
@@ -237,9 +238,19 @@ fn ten_million_ports() {
     ten_million("ten_million_ports", Spray::Scan);
 }
 
+/// Set in the process that one spray has to itself.
+const ALONE: &str = "CORMORANT_FLOOD_ALONE";
+
 fn ten_million(test: &str, spray: Spray) {
     if std::env::var_os("CORMORANT_FLOOD").is_none() {
         let _ = writeln!(std::io::stderr(), "skipped: {test}: takes a minute; set CORMORANT_FLOOD=1");
+        return;
+    }
+    if std::env::var_os(ALONE).is_none() {
+        let name = format!("flows::flood::{test}");
+        let mut alone = Command::new(std::env::current_exe().expect("this program"));
+        let status = alone.args(["--exact", &name, "--nocapture"]).env(ALONE, "1").status();
+        assert!(status.expect("it starts again").success(), "{test} alone");
         return;
     }
     let before = resident_bytes();
