@@ -11,7 +11,8 @@ use cormorant_learn::table::{Column, Field, Role, Table, TextColumn};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    let packets = captures().into_iter().chain(bundled()?).chain(compressed()?).chain(fragments()).chain(frames());
+    let packets =
+        captures().into_iter().chain(bundled()?).chain(compressed()?).chain(fragments()).chain(frames());
     for (target, name, bytes) in packets.chain([ring()]).chain(filters()).chain(models()?) {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
