@@ -3,14 +3,17 @@
 //! Memory is bounded whatever the stored bytes claim: gzip looks back 32 KiB, zstd at most 128 MiB (the decoder's
 //! own limit) and xz [`XZ_MEMORY_KIB`]; what needs more is refused with advice.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, Cursor, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
 use lzma_rust2::{Action, XzStream};
 use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
 
-/// Compressed bytes read at a time.
-const STORED_BYTES: usize = 128 * 1024;
+/// Compressed bytes read at a time: all of them, however few a pipe gives, because codecs lose what they decoded in the
+/// call that meets damage. So that is the same for a file and for a pipe.
+const STORED_BYTES: usize = 64 * 1024;
+/// Most bytes that the xz codec gets, and so may lose, at a time.
+const XZ_STEP_BYTES: usize = 1024;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const XZ: [u8; 6] = *b"\xfd7zXZ\0";
@@ -82,10 +85,15 @@ fn new_xz() -> XzStream {
     XzStream::new_mem_limit(false, XZ_MEMORY_KIB)
 }
 
-/// Feeds stored bytes to a codec. The codecs' own stream adapters would drop what a call decoded before it met
+/// Feeds stored bytes to a codec. The codecs' own stream adapters would drop what a call delivered before it met
 /// damage; here those bytes are delivered first.
 pub(super) struct Decompressor {
-    stored: BufReader<Stored>,
+    stored: Stored,
+    block: Vec<u8>,
+    /// Bytes of the block that the codec has used.
+    block_used: usize,
+    /// Why there is no block after this one.
+    unreadable: Option<io::Error>,
     codec: Codec,
     /// No gzip member, zstd frame or xz stream is open: the data may end here.
     between: bool,
@@ -103,8 +111,8 @@ struct Step {
 
 impl Decompressor {
     fn new(stored: Stored, codec: Codec) -> Self {
-        let stored = BufReader::with_capacity(STORED_BYTES, stored);
-        Self { stored, codec, between: true, failure: None, used: 0 }
+        let block = Vec::with_capacity(STORED_BYTES);
+        Self { stored, block, block_used: 0, unreadable: None, codec, between: true, failure: None, used: 0 }
     }
 
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
@@ -112,21 +120,20 @@ impl Decompressor {
             return Err(failure);
         }
         loop {
-            let input = self.stored.fill_buf()?;
+            self.fill()?;
+            let input = self.block.get(self.block_used..).unwrap_or_default();
             let at_end = input.is_empty();
             if self.between {
                 if at_end {
                     return Ok(0);
                 }
                 let padding = self.codec.start(input);
-                self.stored.consume(padding);
-                self.used += padding as u64;
+                self.consume(padding);
                 self.between = padding > 0;
                 continue;
             }
             let step = self.codec.step(input, out);
-            self.stored.consume(step.used);
-            self.used += step.used as u64;
+            self.consume(step.used);
             match step.ended {
                 Ok(ended) => self.between = ended,
                 Err(what) => self.failure = Some(failed(&self.codec, self.used, &what)),
@@ -141,6 +148,29 @@ impl Decompressor {
                 return Err(cut(&self.codec, self.used));
             }
         }
+    }
+
+    /// Reads the next block once this one is used. It is full unless the stored bytes end.
+    fn fill(&mut self) -> io::Result<()> {
+        if self.block_used < self.block.len() {
+            return Ok(());
+        }
+        if let Some(unreadable) = self.unreadable.take() {
+            return Err(unreadable);
+        }
+        self.block.clear();
+        self.block_used = 0;
+        let read = self.stored.by_ref().take(STORED_BYTES as u64).read_to_end(&mut self.block);
+        match read {
+            Err(unreadable) if self.block.is_empty() => return Err(unreadable),
+            read => self.unreadable = read.err(),
+        }
+        Ok(())
+    }
+
+    fn consume(&mut self, stored_bytes: usize) {
+        self.block_used += stored_bytes;
+        self.used += stored_bytes as u64;
     }
 }
 
@@ -199,6 +229,7 @@ impl Codec {
             }
             Self::Xz(decoder) => {
                 let (total_in, total_out) = (decoder.total_in(), decoder.total_out());
+                let input = input.get(..XZ_STEP_BYTES).unwrap_or(input);
                 let status = decoder.process(input, out, Action::Run);
                 Step {
                     used: (decoder.total_in() - total_in) as usize,

@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::num::NonZeroU64;
 
+use cormorant_net::NetError;
 use cormorant_net::capture::Capture;
 use lzma_rust2::{CheckType, XzOptions, XzWriter};
 
@@ -127,6 +128,27 @@ fn cut_and_corrupt_compressed_files_give_what_came_before() {
         assert!(fault.is_some(), "{name}");
         assert!(read_corrupt.len() >= 850, "{name}: {} packets", read_corrupt.len());
     }
+}
+
+/// Damaged at every byte in turn: a pipe that gives little at a time yields the frames and the fault of the file.
+#[test]
+fn damage_is_met_at_the_same_place_in_a_file_and_a_pipe() {
+    let frames: Vec<Written> = (0..8).flat_map(|_| written::frames()).collect();
+    let (file, _) = written::pcap(Order::Little, Pcap::Microseconds, 1, &frames);
+    let outcome =
+        |(frames, fault): (Vec<_>, Option<NetError>)| (frames, fault.map(|fault| fault.to_string()));
+    let mut faults = 0;
+    for stored in [gzip(&file), zstd(&file), xz(&file)] {
+        for at in 8..stored.len() {
+            let mut damaged = stored.clone();
+            damaged[at] ^= 0x45;
+            let whole = outcome(read(&damaged));
+            let trickle = Trickle { rest: damaged.into_iter(), interrupted: false };
+            assert_eq!(whole, outcome(read_from(trickle)), "byte {at}");
+            faults += usize::from(whole.1.is_some());
+        }
+    }
+    assert!(faults > 300, "{faults} faults");
 }
 
 #[test]
