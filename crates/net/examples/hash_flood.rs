@@ -65,7 +65,7 @@ fn arrival((source, destination): (u128, u128)) -> Arrival {
     let decoded = packet::decode(&frame);
     #[expect(clippy::expect_used, reason = "written just above")]
     let packet = decoded.packet.expect("a datagram");
-    Arrival::new(packet, 0, 0)
+    Arrival::new(&packet, 0, 0)
 }
 
 fn random_pair(at: u64) -> (u128, u128) {

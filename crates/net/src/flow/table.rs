@@ -40,10 +40,10 @@ pub struct Arrival {
 impl Arrival {
     /// Finds flow and shard of a packet that is handed over as it comes.
     #[inline]
-    pub fn new(packet: Packet, clock_ns: i64, seed: u64) -> Arrival {
-        let (key, orientation) = FlowKey::of(&packet);
+    pub fn new(packet: &Packet, clock_ns: i64, seed: u64) -> Arrival {
+        let (key, orientation) = FlowKey::of(packet);
         let shard = (key.stable_hash(seed) >> 32) % SHARDS;
-        Arrival { packet, key, orientation, clock_ns, at_packet: packet.number, shard: shard as u8 }
+        Arrival { packet: *packet, key, orientation, clock_ns, at_packet: packet.number, shard: shard as u8 }
     }
 }
 

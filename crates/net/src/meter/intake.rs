@@ -102,7 +102,7 @@ impl<'a> Intake<'a> {
         if decoded.is_fragment() {
             self.reassembler
                 .add(&frame, decoded, clock_ns, &mut |at_ns, settled| desk.settle(at_ns, settled));
-        } else if let Some(packet) = decoded.packet {
+        } else if let Some(packet) = &decoded.packet {
             desk.pass(packet, &decoded, clock_ns);
         } else {
             self.counters.add_without_flow(&frame, &decoded);
@@ -187,21 +187,23 @@ struct Desk<'a, G> {
 
 impl<G: FnMut(&Arrival)> Desk<'_, G> {
     #[inline]
-    fn pass(&mut self, mut packet: Packet, decoded: &Decoded, clock_ns: i64) {
+    fn pass(&mut self, packet: &Packet, decoded: &Decoded, clock_ns: i64) {
         self.counters.in_flows += 1;
         if let Some(fault) = decoded.fault {
             self.counters.add_fault(fault);
         }
-        if let Some(tunnel) = decoded.tunnel {
-            packet.tunnel = self.tunnels.number(&tunnel);
+        let mut arrival = Arrival::new(packet, clock_ns, self.seed);
+        arrival.at_packet = self.at_packet;
+        if let Some(tunnel) = &decoded.tunnel {
+            arrival.packet.tunnel = self.tunnels.number(tunnel);
         }
-        (self.give)(&Arrival { at_packet: self.at_packet, ..Arrival::new(packet, clock_ns, self.seed) });
+        (self.give)(&arrival);
     }
 
     fn settle(&mut self, clock_ns: i64, settled: Settled) {
         match settled {
             Settled::Packet(decoded) => {
-                if let Some(packet) = decoded.packet {
+                if let Some(packet) = &decoded.packet {
                     self.pass(packet, &decoded, clock_ns);
                 }
             }

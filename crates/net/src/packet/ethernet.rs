@@ -2,6 +2,8 @@
 
 use super::{Fault, Network};
 
+/// Bytes of destination, source and type.
+pub(super) const HEADER_BYTES: usize = 14;
 /// Ethertype of IPv4.
 pub(super) const IPV4: u16 = 0x0800;
 /// Ethertype of IPv6.
@@ -17,16 +19,17 @@ const FIRST_ETHERTYPE: u16 = 0x0600;
 /// Tags accepted on one frame. Networks use two; more than this many is an attack on decoders.
 const MAX_TAGS: usize = 8;
 
-/// Reads destination, source and type (14 bytes), then the tags.
-#[inline]
+/// Reads the header, then the tags.
 pub(super) fn decode(data: &[u8]) -> Result<Network, Fault> {
-    let header: &[u8; 14] = data.first_chunk().ok_or(Fault::ShortLink)?;
-    let [.., high, low] = *header;
-    let ethertype = u16::from_be_bytes([high, low]);
-    if ethertype == IPV4 {
-        return Ok(Network { ethertype, start: 14, vlan: 0 });
-    }
-    decode_tags(data, ethertype, 14)
+    let ethertype = ethertype(data).ok_or(Fault::ShortLink)?;
+    decode_tags(data, ethertype, HEADER_BYTES)
+}
+
+/// The type in the header; `None` when that was not captured whole.
+#[inline]
+pub(super) fn ethertype(data: &[u8]) -> Option<u16> {
+    let [.., high, low] = *data.first_chunk::<HEADER_BYTES>()?;
+    Some(u16::from_be_bytes([high, low]))
 }
 
 /// Follows VLAN tags and LLC/SNAP from `ethertype`, whose payload begins at `start`.

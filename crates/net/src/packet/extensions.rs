@@ -24,7 +24,7 @@ pub(super) fn is_extension(protocol: u8) -> bool {
 
 /// Follows the chain from `ip.protocol` over `data`, which starts at the IP header: leaves the transport's
 /// number in `ip.protocol`, adds up `ip.header_bytes`, notes fragments, and stops at a later fragment.
-pub(super) fn walk(ip: &mut Ip, data: &[u8]) {
+pub(super) fn walk(mut ip: Ip, data: &[u8]) -> Ip {
     let end = data.len().min(ip.bytes as usize);
     let data = data.get(..end).unwrap_or_default();
     for _ in 0..MAX_EXTENSIONS {
@@ -34,15 +34,16 @@ pub(super) fn walk(ip: &mut Ip, data: &[u8]) {
         let Some(header) = data.get(ip.header_bytes as usize..).and_then(|rest| rest.first_chunk::<8>())
         else {
             ip.fault = Some(Fault::ShortExtension);
-            return;
+            return ip;
         };
-        step(ip, header);
+        step(&mut ip, header);
     }
     if ip.header_bytes as usize > data.len() {
         ip.fault = Some(Fault::ShortExtension);
     } else if is_extension(ip.protocol) && !matches!(ip.fragment, Fragment::Later { .. }) {
         ip.fault = Some(Fault::TooManyExtensions);
     }
+    ip
 }
 
 /// Length of an extension header of this kind by its second byte.

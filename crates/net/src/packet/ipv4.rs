@@ -5,9 +5,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::{Fault, Fragment, Ip, extensions};
 use crate::capture::Frame;
 
-/// Reads the header that starts at `start`.
-#[inline]
+/// Reads the header that starts at `start`, and an authentication header behind it.
 pub(super) fn decode(frame: &Frame<'_>, start: usize) -> Result<Ip, Fault> {
+    let ip = header(frame, start)?;
+    let data = frame.data.get(start..).unwrap_or_default();
+    Ok(if is_extended(&ip) { extensions::walk(ip, data) } else { ip })
+}
+
+/// Reads only the header that starts at `start`.
+#[inline]
+pub(super) fn header(frame: &Frame<'_>, start: usize) -> Result<Ip, Fault> {
     let data = frame.data.get(start..).unwrap_or_default();
     let header: &[u8; 20] = data.first_chunk().ok_or(Fault::ShortIp)?;
     let [version, tos, l1, l0, i1, i0, f1, f0, ttl, protocol, _, _, s3, s2, s1, s0, d3, d2, d1, d0] = *header;
@@ -19,7 +26,7 @@ pub(super) fn decode(frame: &Frame<'_>, start: usize) -> Result<Ip, Fault> {
         return Err(Fault::BadIpHeaderLength);
     }
     let (bytes, fault) = length(u16::from_be_bytes([l1, l0]), header_bytes, frame, start);
-    let mut ip = Ip {
+    Ok(Ip {
         source: IpAddr::V4(Ipv4Addr::new(s3, s2, s1, s0)),
         destination: IpAddr::V4(Ipv4Addr::new(d3, d2, d1, d0)),
         protocol,
@@ -29,11 +36,13 @@ pub(super) fn decode(frame: &Frame<'_>, start: usize) -> Result<Ip, Fault> {
         bytes,
         header_bytes,
         fault,
-    };
-    if protocol == extensions::AUTHENTICATION && !matches!(ip.fragment, Fragment::Later { .. }) {
-        extensions::walk(&mut ip, data);
-    }
-    Ok(ip)
+    })
+}
+
+/// Whether an authentication header follows that can be read.
+#[inline]
+pub(super) fn is_extended(ip: &Ip) -> bool {
+    ip.protocol == extensions::AUTHENTICATION && !matches!(ip.fragment, Fragment::Later { .. })
 }
 
 /// The packet's length and whether it contradicts header or frame. 0 stands for a packet that the sending card

@@ -8,8 +8,15 @@ use crate::capture::Frame;
 const HEADER_BYTES: u32 = 40;
 
 /// Reads the header that starts at `start`, and its extension headers.
-#[inline]
 pub(super) fn decode(frame: &Frame<'_>, start: usize) -> Result<Ip, Fault> {
+    let ip = header(frame, start)?;
+    let data = frame.data.get(start..).unwrap_or_default();
+    Ok(if is_extended(&ip) { extensions::walk(ip, data) } else { ip })
+}
+
+/// Reads only the fixed header that starts at `start`.
+#[inline]
+pub(super) fn header(frame: &Frame<'_>, start: usize) -> Result<Ip, Fault> {
     let data = frame.data.get(start..).unwrap_or_default();
     let header: &[u8; 40] = data.first_chunk().ok_or(Fault::ShortIp)?;
     let [v1, v0, _, _, l1, l0, protocol, ttl, addresses @ ..] = header;
@@ -21,7 +28,7 @@ pub(super) fn decode(frame: &Frame<'_>, start: usize) -> Result<Ip, Fault> {
         return Err(Fault::BadIpVersion);
     }
     let (bytes, fault) = length(u16::from_be_bytes([*l1, *l0]), *protocol, frame, start);
-    let mut ip = Ip {
+    Ok(Ip {
         source: IpAddr::V6(Ipv6Addr::from_octets(*source)),
         destination: IpAddr::V6(Ipv6Addr::from_octets(*destination)),
         protocol: *protocol,
@@ -31,11 +38,13 @@ pub(super) fn decode(frame: &Frame<'_>, start: usize) -> Result<Ip, Fault> {
         bytes,
         header_bytes: HEADER_BYTES,
         fault,
-    };
-    if extensions::is_extension(*protocol) {
-        extensions::walk(&mut ip, data);
-    }
-    Ok(ip)
+    })
+}
+
+/// Whether an extension header follows.
+#[inline]
+pub(super) fn is_extended(ip: &Ip) -> bool {
+    extensions::is_extension(ip.protocol)
 }
 
 /// The packet's length and whether it contradicts the frame. A payload length of 0 with something above the

@@ -4,7 +4,6 @@ use super::{Fault, Network, Stop, ethernet, ppp, sll, wlan};
 use crate::capture::LinkType;
 
 /// Reads the link header: which network protocol follows, where it starts, in which VLAN.
-#[inline]
 pub(super) fn decode(link: LinkType, data: &[u8]) -> Result<Network, Stop> {
     match link {
         LinkType::ETHERNET => Ok(ethernet::decode(data)?),

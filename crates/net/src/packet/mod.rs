@@ -134,10 +134,33 @@ pub enum Fragment {
 }
 
 /// Decodes a frame: its IP packet when there is one, the deepest protocol recognised, and what was wrong.
+///
+/// Nearly all frames are IP right above Ethernet. They go through the same layers as the others, but here the compiler
+/// knows where each begins.
 #[inline]
 pub fn decode(frame: &Frame<'_>) -> Decoded {
+    let ethertype = match frame.link {
+        LinkType::ETHERNET => ethernet::ethertype(frame.data),
+        _ => None,
+    };
+    let plain = |ethertype| Network { ethertype, start: ethernet::HEADER_BYTES, vlan: 0 };
+    let decoded = match ethertype {
+        Some(ethernet::IPV4) => decode_ipv4(frame, plain(ethernet::IPV4)),
+        Some(ethernet::IPV6) => decode_ipv6(frame, plain(ethernet::IPV6)),
+        _ => return decode_any(frame),
+    };
+    match &decoded.packet {
+        Some(packet) if tunnel::may_carry(packet) => decode_any(frame),
+        _ => decoded,
+    }
+}
+
+/// Decodes a frame of any link type, tunnels included. For a tunnel [`decode`] begins anew here: to hand over the packet
+/// it has would force those of all frames into memory, for the sake of few.
+#[inline(never)]
+fn decode_any(frame: &Frame<'_>) -> Decoded {
     match link::decode(frame.link, frame.data) {
-        Ok(network) => decode_network(frame, network),
+        Ok(network) => tunnel::follow(frame, decode_packet(frame, network)),
         Err(stop) => stop.into(),
     }
 }
@@ -191,39 +214,41 @@ impl From<Stop> for Decoded {
     }
 }
 
-/// From a network header to the innermost packet.
-#[inline]
-fn decode_network(frame: &Frame<'_>, network: Network) -> Decoded {
-    let decoded = decode_packet(frame, network);
-    match &decoded.packet {
-        Some(packet) if tunnel::may_carry(packet) => decode_tunnel(frame, network),
-        _ => decoded,
-    }
-}
-
-/// The packet again, then the ones inside. Handing over the one that is there would keep the packets of all frames in
-/// memory instead of in registers, for the sake of few.
-#[cold]
-fn decode_tunnel(frame: &Frame<'_>, network: Network) -> Decoded {
-    tunnel::follow(frame, decode_packet(frame, network))
-}
-
 /// One IP packet, whatever it carries.
-#[inline]
 fn decode_packet(frame: &Frame<'_>, network: Network) -> Decoded {
-    let header = match network.ethertype {
-        ethernet::IPV4 => ipv4::decode(frame, network.start),
-        ethernet::IPV6 => ipv6::decode(frame, network.start),
-        _ => return decode_shims(frame, network),
-    };
-    match header {
-        Ok(ip) => decode_transport(frame, network, ip),
-        Err(fault) => Decoded::without_packet(Protocol::of_ethertype(network.ethertype), Some(fault)),
+    match network.ethertype {
+        ethernet::IPV4 => decode_ipv4(frame, network),
+        ethernet::IPV6 => decode_ipv6(frame, network),
+        _ => decode_shims(frame, network),
     }
 }
 
-/// What lies between Ethernet and IP: only the frames that have it pay for it.
+#[inline]
+fn decode_ipv4(frame: &Frame<'_>, network: Network) -> Decoded {
+    match ipv4::header(frame, network.start) {
+        Ok(ip) if ipv4::is_extended(&ip) => decode_extended(frame, network, ip),
+        Ok(ip) => decode_transport(frame, network, ip),
+        Err(fault) => Decoded::without_packet(Protocol::Ipv4, Some(fault)),
+    }
+}
+
+#[inline]
+fn decode_ipv6(frame: &Frame<'_>, network: Network) -> Decoded {
+    match ipv6::header(frame, network.start) {
+        Ok(ip) if ipv6::is_extended(&ip) => decode_extended(frame, network, ip),
+        Ok(ip) => decode_transport(frame, network, ip),
+        Err(fault) => Decoded::without_packet(Protocol::Ipv6, Some(fault)),
+    }
+}
+
+/// What lies between IP and the transport.
 #[cold]
+fn decode_extended(frame: &Frame<'_>, network: Network, ip: Ip) -> Decoded {
+    let data = frame.data.get(network.start..).unwrap_or_default();
+    decode_transport(frame, network, extensions::walk(ip, data))
+}
+
+/// What lies between Ethernet and IP.
 fn decode_shims(frame: &Frame<'_>, network: Network) -> Decoded {
     match shims::follow(frame.data, network) {
         Ok(network) => decode_packet(frame, network),
@@ -247,7 +272,8 @@ struct Ip {
     fault: Option<Fault>,
 }
 
-#[inline]
+/// Inlined for either IP version: as a function it would take and give two structs through memory.
+#[inline(always)]
 fn decode_transport(frame: &Frame<'_>, network: Network, ip: Ip) -> Decoded {
     let captured = frame.data.len();
     let end = captured.min(network.start.saturating_add(ip.bytes as usize));

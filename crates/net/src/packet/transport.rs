@@ -14,7 +14,7 @@ pub(super) struct Transport {
 
 /// Reads the transport header at the start of `data`, the captured part of `bytes` bytes above IP.
 /// A protocol that is not listed has no ports and no header of its own: all of it is payload.
-#[inline]
+#[inline(always)]
 pub(super) fn decode(protocol: u8, data: &[u8], bytes: u32, fragment: Fragment) -> Transport {
     match protocol {
         6 => tcp::decode(data, bytes),

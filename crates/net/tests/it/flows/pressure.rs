@@ -26,7 +26,7 @@ fn datagram(client: u32, number: u64, clock_ns: i64) -> Arrival {
         data: &data,
     };
     let packet = packet::decode(&frame).packet.expect("a datagram");
-    Arrival { shard: 0, ..Arrival::new(packet, clock_ns, 0) }
+    Arrival { shard: 0, ..Arrival::new(&packet, clock_ns, 0) }
 }
 
 fn ended(table: &mut FlowTable) -> Vec<(ExpiryReason, u64)> {
