@@ -207,15 +207,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), LabError> {
 
 /// What the operating system said about an output, with what to do about it.
 pub(crate) fn write_error(path: &Path, source: io::Error) -> LabError {
-    let advice = match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "create the directory first",
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "choose a directory you may write to"
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space or choose another disk",
-        io::ErrorKind::IsADirectory => "name a file, not a directory",
-        _ => "check the disk and try again",
-    };
+    let advice = cormorant_net::capture::write_advice(&source);
     let kept = if path == Path::new(STDOUT) {
         "what was written before stands"
     } else {

@@ -31,7 +31,7 @@ use source::Source;
 pub use interfaces::{LocalInterface, interfaces};
 pub use link::LinkType;
 pub use live::{LiveOptions, drop_privileges};
-pub use recording::{MOST_LISTED, Recorded, Recording, Rotation};
+pub use recording::{MOST_LISTED, Recorded, Recording, Rotation, write_advice};
 
 /// Bytes kept of one frame, the limit of libpcap and Wireshark: a longer record means damage, except on the few
 /// link types that carry bigger ones (USB, D-Bus), whose frames are cut to this length.

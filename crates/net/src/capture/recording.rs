@@ -334,7 +334,13 @@ fn since(now: &InterfaceCounts, before: &InterfaceCounts) -> InterfaceCounts {
 }
 
 fn refused(name: &dyn std::fmt::Display, source: io::Error, packets: u64) -> NetError {
-    let advice = match source.kind() {
+    let advice = write_advice(&source);
+    NetError::Recording { name: name.to_string(), source, packets, advice }
+}
+
+/// What to do when the operating system refuses an output.
+pub fn write_advice(refusal: &io::Error) -> &'static str {
+    match refusal.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "create the directory first",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "choose a directory you may write to"
@@ -343,6 +349,5 @@ fn refused(name: &dyn std::fmt::Display, source: io::Error, packets: u64) -> Net
         io::ErrorKind::IsADirectory => "name a file, not a directory",
         io::ErrorKind::InvalidInput => "write another kind of output",
         _ => "check the disk and try again",
-    };
-    NetError::Recording { name: name.to_string(), source, packets, advice }
+    }
 }
