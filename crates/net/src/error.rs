@@ -96,6 +96,38 @@ pub enum NetError {
         /// Every name there is.
         known: String,
     },
+    /// An option of a feature set does not exist or has a wrong value.
+    #[error("{text}: the option {option:?} cannot be taken; {advice}")]
+    SetOption {
+        /// The set and its options as typed.
+        text: String,
+        /// The option that is wrong.
+        option: String,
+        /// What the set takes.
+        advice: String,
+    },
+    /// Feature sets with rows of different kinds were asked for.
+    #[error(
+        "{set} has rows of its own, one per {row}, and cannot share a table with other sets; extract it alone"
+    )]
+    MixedRows {
+        /// The set that stands alone.
+        set: &'static str,
+        /// What its rows are.
+        row: &'static str,
+    },
+    /// A set that must hold a whole capture has used up its memory.
+    #[error(
+        "{set} holds the whole capture in memory, and {packets} packets have used up {mem_bytes} bytes; no row was written; raise --mem or cut the capture"
+    )]
+    TooLong {
+        /// The set.
+        set: &'static str,
+        /// Packets taken before.
+        packets: u64,
+        /// What it may use.
+        mem_bytes: u64,
+    },
     /// Two of the feature sets asked for share a column.
     #[error("the column {name} comes from two of the feature sets; ask for one of them")]
     DuplicateColumn {

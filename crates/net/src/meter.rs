@@ -5,6 +5,7 @@
 //! on in place, or by threads that own a part of its shards each (`workers`). Rows leave in one total order
 //! ([`crate::flow::Order`]) as soon as packet time has closed them, so memory does not grow with the capture.
 
+mod frames;
 mod intake;
 mod recent;
 mod workers;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use crate::NetError;
 use crate::capture::Capture;
-use crate::features::{self, FeatureSet, Needs, RowSchema, Rows};
+use crate::features::{self, FeatureSet, Needs, RowSchema, Rows, Selection};
 use crate::flow::{ExpiryReason, Flow, FlowConfig, FlowTable, TableCounts};
 use crate::packet::Tunnels;
 use intake::{Intake, Taken};
@@ -22,7 +23,8 @@ use recent::{Brief, Recent};
 /// Everything that determines the rows of a capture, but for `threads`, which does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeterSpec {
-    /// Names of feature sets, as in [`features::FEATURE_SETS`]; empty for the plain counters.
+    /// Names of feature sets, as in [`features::FEATURE_SETS`] or [`features::frames::FRAME_SETS`], options behind
+    /// colons; empty for the plain counters.
     pub sets: Vec<String>,
     /// Timeouts and bounds.
     pub flow: FlowConfig,
@@ -103,15 +105,22 @@ impl MeterReport {
     }
 }
 
-/// The schema of the rows that [`meter`] delivers, known before any capture is read.
+/// The schema of the rows that [`meter`] delivers, known before any capture is read; `None` for a set whose columns
+/// depend on the capture.
 ///
 /// # Errors
-/// An unknown feature set, or one named twice.
-pub fn schema(spec: &MeterSpec) -> Result<Arc<RowSchema>, NetError> {
-    features::row_schema(&features::select(&spec.sets)?)
+/// An unknown feature set or option, a set named twice, or sets whose rows differ in kind.
+pub fn schema(spec: &MeterSpec) -> Result<Option<Arc<RowSchema>>, NetError> {
+    match features::select(&spec.sets)? {
+        Selection::Flows(sets) => features::row_schema(&sets).map(Some),
+        Selection::Frames(set, options) => {
+            let fields = (set.fields)(&options)?;
+            Ok(fields.map(|fields| Arc::new(RowSchema { kind: set.kind, fields })))
+        }
+    }
 }
 
-/// Turns a capture into rows of flows, handed to `sink` in batches of [`MeterSpec::batch_rows`].
+/// Turns a capture into rows of flows, or of what else the feature set is about, handed to `sink` in batches of [`MeterSpec::batch_rows`].
 ///
 /// `watch` is told the progress every few thousand packets and stops the work by returning `false`. A capture that
 /// breaks off gives every row of the packets before the fault, and the fault in the report.
@@ -124,8 +133,11 @@ pub fn meter(
     watch: &mut dyn FnMut(Progress) -> bool,
     sink: &mut dyn FnMut(Rows) -> Result<(), NetError>,
 ) -> Result<MeterReport, NetError> {
-    let sets = features::select(&spec.sets)?;
     spec.flow.check()?;
+    let sets = match features::select(&spec.sets)? {
+        Selection::Flows(sets) => sets,
+        Selection::Frames(set, options) => return frames::run(capture, spec, set, &options, watch, sink),
+    };
     let mut outlet = Outlet::new(&sets, spec.batch_rows, sink)?;
     let mut intake = Intake::new(capture, spec.flow.seed);
     let needs = sets.iter().fold(Needs::CORE, |needs, set| needs.with(set.needs));

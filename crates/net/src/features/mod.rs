@@ -31,8 +31,10 @@ macro_rules! column {
 pub mod context;
 pub mod core;
 pub mod flow;
+pub mod frames;
 pub mod identity;
 mod rows;
+mod spec;
 pub mod splt;
 
 use std::sync::Arc;
@@ -41,7 +43,9 @@ use crate::NetError;
 pub use crate::flow::Flow;
 use crate::packet::Tunnels;
 use context::Context;
-pub use rows::{ColumnKind, RowColumn, RowField, RowKind, RowSchema, Rows, TextColumn};
+pub use rows::{ColumnKind, RowColumn, RowField, RowKind, RowSchema, RowWriter, Rows, TextColumn};
+pub use spec::SetSpec;
+pub(crate) use spec::{Selection, select};
 
 /// Every feature set by name. One set, one file, one line.
 pub static FEATURE_SETS: &[&FeatureSet] = &[&flow::SET, &splt::SET, &context::SET];
@@ -120,24 +124,6 @@ impl Needs {
     pub const fn has(self, other: Needs) -> bool {
         self.0 & other.0 == other.0
     }
-}
-
-/// The sets of these names, in the order given; the plain counters ([`core::SET`]) when none is named.
-///
-/// # Errors
-/// A name that is not in [`FEATURE_SETS`].
-pub fn select(names: &[String]) -> Result<Vec<&'static FeatureSet>, NetError> {
-    if names.is_empty() {
-        return Ok(vec![&core::SET]);
-    }
-    names.iter().map(|name| find(name)).collect()
-}
-
-fn find(name: &str) -> Result<&'static FeatureSet, NetError> {
-    FEATURE_SETS.iter().copied().find(|set| set.name == name).ok_or_else(|| NetError::UnknownFeatureSet {
-        name: name.to_owned(),
-        known: FEATURE_SETS.iter().map(|set| set.name).collect::<Vec<_>>().join(", "),
-    })
 }
 
 /// The columns of flow rows with these sets: identity first, then the sets in their order.

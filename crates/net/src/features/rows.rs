@@ -7,13 +7,19 @@ use std::sync::Arc;
 pub enum RowKind {
     /// One row per flow.
     Flow,
+    /// One row per packet.
+    Packet,
+    /// One row per host, of a capture or a window of time.
+    Host,
 }
 
 impl RowKind {
-    /// The name stored beside a table: `flow`.
+    /// The name stored beside a table: `flow`, `packet` or `host`.
     pub fn name(self) -> &'static str {
         match self {
             RowKind::Flow => "flow",
+            RowKind::Packet => "packet",
+            RowKind::Host => "host",
         }
     }
 }
@@ -145,7 +151,58 @@ impl RowColumn {
     }
 }
 
+/// Gives one row its values, column by column in the order of the schema.
+pub struct RowWriter<'a> {
+    columns: std::slice::IterMut<'a, RowColumn>,
+}
+
+impl RowWriter<'_> {
+    /// The next column, which is of kind [`ColumnKind::F64`].
+    #[inline]
+    pub fn f64(&mut self, value: f64) {
+        match self.columns.next() {
+            Some(RowColumn::F64(column)) => column.push(value),
+            other => debug_assert!(false, "{value} for {:?}", other.map(|column| column.kind())),
+        }
+    }
+
+    /// The next column, which is of kind [`ColumnKind::I64`].
+    #[inline]
+    pub fn i64(&mut self, value: i64) {
+        match self.columns.next() {
+            Some(RowColumn::I64(column)) => column.push(value),
+            other => debug_assert!(false, "{value} for {:?}", other.map(|column| column.kind())),
+        }
+    }
+
+    /// The next column, which is of kind [`ColumnKind::U64`].
+    #[inline]
+    pub fn u64(&mut self, value: u64) {
+        match self.columns.next() {
+            Some(RowColumn::U64(column)) => column.push(value),
+            other => debug_assert!(false, "{value} for {:?}", other.map(|column| column.kind())),
+        }
+    }
+
+    /// The next column, which is of kind [`ColumnKind::Text`].
+    #[inline]
+    pub fn text(&mut self, value: &str) {
+        match self.columns.next() {
+            Some(RowColumn::Text(column)) => {
+                column.bytes.extend_from_slice(value.as_bytes());
+                column.close();
+            }
+            other => debug_assert!(false, "{value} for {:?}", other.map(|column| column.kind())),
+        }
+    }
+}
+
 impl Rows {
+    /// A writer for the row after the last; the caller counts it.
+    pub(crate) fn begin_row(&mut self) -> RowWriter<'_> {
+        RowWriter { columns: self.columns.iter_mut() }
+    }
+
     /// No rows yet, room for `rows` of them.
     pub fn empty(schema: &Arc<RowSchema>, rows: usize) -> Rows {
         let columns = schema.fields.iter().map(|field| RowColumn::new(field.kind, rows)).collect();

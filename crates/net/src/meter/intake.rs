@@ -32,9 +32,10 @@ pub(super) enum Taken {
     Pause,
 }
 
+/// What every frame is counted in.
 #[derive(Default)]
-struct Counters {
-    packets: u64,
+pub(super) struct Counters {
+    pub(super) packets: u64,
     wire_bytes: u64,
     in_flows: u64,
     truncated: u64,
@@ -153,25 +154,16 @@ impl<'a> Intake<'a> {
 
     /// The counters of this stage as a report; what the flow table counts is left empty.
     pub(super) fn into_report(self) -> MeterReport {
-        let counters = self.counters;
         MeterReport {
-            packets: counters.packets,
             packets_filtered: self.capture.filtered(),
-            wire_bytes: counters.wire_bytes,
-            packets_in_flows: counters.in_flows,
-            packets_without_flow: counters.without_flow.into_iter().collect(),
-            undecoded_links: counters.undecoded_links.into_iter().collect(),
-            faults: counters.faults.into_iter().map(|(fault, packets)| (fault.name(), packets)).collect(),
-            truncated: counters.truncated,
             unlisted_tunnel_packets: self.tunnels.unlisted_packets(),
             datagrams: datagrams(&self.reassembler),
             duplicate_fragments: self.reassembler.counts().duplicates,
             unresolved_fragments: self.reassembler.counts().unresolved,
             backward_times: self.clock.backward(),
             clock_rebased: self.clock.rebased(),
-            time_range_ns: counters.time_range_ns,
             fault: self.fault,
-            ..MeterReport::default()
+            ..self.counters.into_report()
         }
     }
 }
@@ -221,13 +213,46 @@ fn datagrams(reassembler: &Reassembler) -> Vec<(&'static str, u64)> {
 }
 
 impl Counters {
+    /// Counts a frame, whatever becomes of it.
     #[inline]
-    fn add(&mut self, frame: &Frame<'_>) {
+    pub(super) fn add(&mut self, frame: &Frame<'_>) {
         self.packets += 1;
         self.wire_bytes += u64::from(frame.wire_bytes);
         self.truncated += u64::from((frame.data.len() as u64) < u64::from(frame.wire_bytes));
         let (first_ns, last_ns) = self.time_range_ns.unwrap_or((frame.ts_ns, frame.ts_ns));
         self.time_range_ns = Some((first_ns.min(frame.ts_ns), last_ns.max(frame.ts_ns)));
+    }
+
+    /// Counts what became of a frame: part of a row, or of none for this reason.
+    #[inline]
+    pub(super) fn add_used(&mut self, frame: &Frame<'_>, decoded: &Decoded, reason: Option<&'static str>) {
+        match (reason, decoded.fault) {
+            (Some(_), Some(Fault::UndecodedLink)) => self.add_without_flow(frame, decoded),
+            (reason, fault) => {
+                if let Some(fault) = fault {
+                    self.add_fault(fault);
+                }
+                match reason {
+                    None => self.in_flows += 1,
+                    Some(reason) => *self.without_flow.entry(reason).or_default() += 1,
+                }
+            }
+        }
+    }
+
+    /// The counts as a report; what others count is left empty.
+    pub(super) fn into_report(self) -> MeterReport {
+        MeterReport {
+            packets: self.packets,
+            wire_bytes: self.wire_bytes,
+            packets_in_flows: self.in_flows,
+            packets_without_flow: self.without_flow.into_iter().collect(),
+            undecoded_links: self.undecoded_links.into_iter().collect(),
+            faults: self.faults.into_iter().map(|(fault, packets)| (fault.name(), packets)).collect(),
+            truncated: self.truncated,
+            time_range_ns: self.time_range_ns,
+            ..MeterReport::default()
+        }
     }
 
     fn add_fault(&mut self, fault: Fault) {
