@@ -5,7 +5,8 @@ use cormorant_learn::eval::split::SPLITS;
 use cormorant_learn::models::MODELS;
 use cormorant_learn::params::ParamSpec;
 use cormorant_learn::prep::PREPARATIONS;
-use cormorant_net::features::{ColumnKind, FEATURE_SETS, RowField, identity};
+use cormorant_net::features::frames::{FRAME_SETS, FrameSet};
+use cormorant_net::features::{ColumnKind, FEATURE_SETS, RowField, RowKind, SetSpec, identity};
 use serde::Serialize;
 
 use crate::output::Format;
@@ -15,8 +16,6 @@ use crate::output::Format;
 pub struct Catalogue {
     /// Feature sets.
     pub features: Vec<FeatureSet>,
-    /// Columns that every table of flows begins with.
-    pub identity: Vec<Column>,
     /// Learning algorithms.
     pub models: Vec<Model>,
     /// Ways to choose what an expert is asked.
@@ -36,12 +35,29 @@ pub struct FeatureSet {
     pub name: &'static str,
     /// What it is good for and where it comes from.
     pub doc: &'static str,
-    /// Its columns in their order.
+    /// What a row is: `flow`, `packet` or `host`. Sets of one table have rows of one kind.
+    pub row: &'static str,
+    /// What may follow the name after colons.
+    pub options: Vec<SetOption>,
+    /// Columns that say which row it is, never features.
+    pub identity: Vec<Column>,
+    /// Feature columns.
+    pub features: usize,
+    /// Its columns in their order, those that differ only in a number as one; empty when they depend on the capture.
     pub columns: Vec<Column>,
 }
 
-/// A column.
+/// What may follow a feature set's name.
 #[derive(Clone, Debug, Serialize)]
+pub struct SetOption {
+    /// As typed, colon included.
+    pub example: String,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Column {
     /// Name; `name_1..name_8` for one that repeats.
     pub name: String,
@@ -114,8 +130,7 @@ pub struct Named {
 #[must_use]
 pub fn catalogue() -> Catalogue {
     Catalogue {
-        features: FEATURE_SETS.iter().map(|set| feature_set(set)).collect(),
-        identity: identity::fields().iter().map(identity_column).collect(),
+        features: feature_sets(),
         models: MODELS.iter().map(|model| self::model(model)).collect(),
         strategies: Vec::new(),
         formats: Format::ALL.into_iter().map(format).collect(),
@@ -130,6 +145,11 @@ pub fn catalogue() -> Catalogue {
     }
 }
 
+fn feature_sets() -> Vec<FeatureSet> {
+    let flows = FEATURE_SETS.iter().map(|set| feature_set(set));
+    flows.chain(FRAME_SETS.iter().map(|set| frame_set(set))).collect()
+}
+
 fn feature_set(set: &cormorant_net::features::FeatureSet) -> FeatureSet {
     let column = |column: &cormorant_net::features::Column| Column {
         name: match column.width {
@@ -140,11 +160,62 @@ fn feature_set(set: &cormorant_net::features::FeatureSet) -> FeatureSet {
         kind: kind(column.kind),
         doc: column.doc,
     };
-    FeatureSet { name: set.name, doc: set.doc, columns: set.columns.iter().map(column).collect() }
+    FeatureSet {
+        name: set.name,
+        doc: set.doc,
+        row: RowKind::Flow.name(),
+        options: Vec::new(),
+        identity: columns(&identity::fields(), true),
+        features: set.columns.iter().map(|column| column.width).sum(),
+        columns: set.columns.iter().map(column).collect(),
+    }
 }
 
-fn identity_column(field: &RowField) -> Column {
-    Column { name: field.name.clone(), unit: field.unit, kind: kind(field.kind), doc: field.doc }
+fn frame_set(set: &FrameSet) -> FeatureSet {
+    let fields = (set.fields)(&SetSpec::plain(set.name)).ok().flatten().unwrap_or_default();
+    let option = |option: &cormorant_net::features::frames::SetOption| SetOption {
+        example: match option.value {
+            None => format!(":{}", option.name),
+            Some(value) => format!(":{}={value}", option.name),
+        },
+        doc: option.doc,
+    };
+    FeatureSet {
+        name: set.name,
+        doc: set.doc,
+        row: set.kind.name(),
+        options: set.options.iter().map(option).collect(),
+        identity: columns(&fields, true),
+        features: fields.iter().filter(|field| !field.identity).count(),
+        columns: columns(&fields, false),
+    }
+}
+
+/// The identity columns, or the others; those that differ only in a number at the end as one.
+fn columns(fields: &[RowField], identity: bool) -> Vec<Column> {
+    let mut runs: Vec<(Column, String)> = Vec::new();
+    for field in fields.iter().filter(|field| field.identity == identity) {
+        match runs.last_mut() {
+            Some((column, last)) if column.doc == field.doc && stem(last) == stem(&field.name) => {
+                last.clone_from(&field.name);
+            }
+            _ => {
+                let name = field.name.clone();
+                let column = Column { name, unit: field.unit, kind: kind(field.kind), doc: field.doc };
+                runs.push((column, field.name.clone()));
+            }
+        }
+    }
+    let whole = |(column, last): (Column, String)| match column.name == last {
+        true => column,
+        false => Column { name: format!("{}..{last}", column.name), ..column },
+    };
+    runs.into_iter().map(whole).collect()
+}
+
+/// A name without the number at its end.
+fn stem(name: &str) -> &str {
+    name.trim_end_matches(|character: char| character.is_ascii_digit())
 }
 
 fn kind(kind: ColumnKind) -> &'static str {

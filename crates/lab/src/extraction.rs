@@ -12,7 +12,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Fields, SchemaRef};
 use cormorant_learn::table::Role;
 use cormorant_net::NetError;
-use cormorant_net::features::Rows;
+use cormorant_net::features::{RowSchema, Rows};
 use cormorant_net::flow::FlowConfig;
 use cormorant_net::meter::{MeterReport, MeterSpec, Progress, meter, schema};
 use serde::{Deserialize, Serialize};
@@ -119,24 +119,45 @@ pub(crate) struct Outcome {
 
 impl Recipe {
     /// The columns of the rows: the capture when there are several, identity, features, and label and family when
-    /// there are labels.
+    /// there are labels. `None` for a set whose columns depend on the capture.
     ///
     /// # Errors
     /// A feature set that does not exist, or options out of range.
-    pub(crate) fn schema(&self, named: bool, labelled: bool) -> Result<SchemaRef, LabError> {
+    pub(crate) fn schema(&self, named: bool, labelled: bool) -> Result<Option<SchemaRef>, LabError> {
+        let rows = schema(&self.meter_spec(&Ctx::new(0, 1))?)?;
+        Ok(rows.map(|rows| {
+            let schema = self.schema_of(&rows, named);
+            if labelled { labels::with_labels(&schema) } else { schema }
+        }))
+    }
+
+    /// As [`Recipe::schema`], for those who must know the columns before they read.
+    ///
+    /// # Errors
+    /// A set whose columns depend on the capture, too.
+    pub(crate) fn fixed_schema(&self, named: bool, labelled: bool) -> Result<SchemaRef, LabError> {
+        self.schema(named, labelled)?.ok_or_else(|| LabError::Request {
+            what: "feature set",
+            expected: "one whose columns are fixed before a capture is read".to_owned(),
+            found: self.sets.join(","),
+            advice: "extract the capture to a table first, and go on with that".to_owned(),
+        })
+    }
+
+    fn schema_of(&self, rows: &RowSchema, named: bool) -> SchemaRef {
         let mut fields = Vec::new();
         if named {
             fields.push(batch::field(names::CAPTURE, DataType::Utf8, Role::Group, ""));
         }
-        fields.extend(batch::fields_of(&*schema(&self.meter_spec(&Ctx::new(0, 1))?)?));
+        fields.extend(batch::fields_of(rows));
         let provenance = Provenance {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            row: rows.kind.name().to_owned(),
             sets: self.sets.clone(),
             flow: self.flow,
             schema_digest: crate::tables::learn::schema_of(&Fields::from(fields.clone())).digest(),
         };
-        let schema = batch::with_metadata(fields, provenance.to_metadata());
-        Ok(if labelled { labels::with_labels(&schema) } else { schema })
+        batch::with_metadata(fields, provenance.to_metadata())
     }
 
     /// Turns captures into rows. A capture that is damaged gives its rows before the fault, and the others go on;
@@ -151,8 +172,12 @@ impl Recipe {
         ctx: &Ctx,
         sink: &mut dyn FnMut(Chunk) -> Result<(), LabError>,
     ) -> Result<Outcome, LabError> {
-        let schema = self.schema(sources.named, false)?;
+        let fixed = self.schema(sources.named, false)?;
+        if fixed.is_none() && sources.captures.len() > 1 {
+            return Err(one_at_a_time(&self.sets, sources.captures.len()));
+        }
         let mut take = |rows: Rows, capture: &Arc<str>| -> Result<(), LabError> {
+            let schema = fixed.clone().unwrap_or_else(|| self.schema_of(&rows.schema, sources.named));
             sink(chunk(rows, capture, sources.named, &schema, labels.as_deref_mut())?)
         };
         let spec = self.meter_spec(ctx)?;
@@ -191,6 +216,15 @@ const WAITING_BATCHES: usize = 2;
 /// Rows per batch of a capture: enough that a table writer works on one column for a while, as few as keep the batches
 /// on their way, of a hundred columns or more, in a few megabytes each.
 const METER_ROWS: usize = 4096;
+
+fn one_at_a_time(sets: &[String], captures: usize) -> LabError {
+    LabError::Request {
+        what: "input",
+        expected: format!("one capture, as the columns of {} depend on it", sets.join(",")),
+        found: format!("{captures} captures"),
+        advice: "extract each capture to a table of its own".to_owned(),
+    }
+}
 
 fn nanoseconds(what: &'static str, seconds: f64) -> Result<i64, LabError> {
     if seconds > 0.0 && seconds <= 1e9 {
@@ -326,9 +360,12 @@ fn run_one(
 fn uncancelled(ended: Ended) -> Result<Ended, LabError> {
     match ended {
         Err(NetError::Cancelled { .. }) => Err(LabError::Cancelled),
-        Err(error @ (NetError::UnknownFeatureSet { .. } | NetError::DuplicateColumn { .. })) => {
-            Err(error.into())
-        }
+        Err(
+            error @ (NetError::UnknownFeatureSet { .. }
+            | NetError::DuplicateColumn { .. }
+            | NetError::SetOption { .. }
+            | NetError::MixedRows { .. }),
+        ) => Err(error.into()),
         ended => Ok(ended),
     }
 }

@@ -81,7 +81,7 @@ impl Feed {
         recipe: Recipe,
         labels: Option<Labels>,
     ) -> Result<Self, LabError> {
-        let schema = recipe.schema(sources.named, labels.is_some())?;
+        let schema = recipe.fixed_schema(sources.named, labels.is_some())?;
         Ok(Self { origin: Origin::Captures(sources, recipe), labels, schema })
     }
 
@@ -90,7 +90,7 @@ impl Feed {
     /// # Errors
     /// A feature set that does not exist.
     pub(crate) fn memory(recipe: Recipe, chunks: Vec<Chunk>) -> Result<Self, LabError> {
-        let schema = recipe.schema(false, true)?;
+        let schema = recipe.fixed_schema(false, true)?;
         Ok(Self { origin: Origin::Memory(chunks), labels: None, schema })
     }
 

@@ -14,6 +14,7 @@ pub mod labels;
 pub mod output;
 pub mod reading;
 pub mod reasons;
+pub mod reference;
 pub mod tables;
 pub mod tasks;
 pub mod time;

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Args, FromArgMatches, ValueEnum};
 use cormorant_lab::catalogue;
 use cormorant_lab::catalogue::{Column, FeatureSet, Model, Param, Preparation};
+use cormorant_lab::reference::features_page;
 use cormorant_lab::traffic::{LocalInterface, interfaces};
 use serde::Serialize;
 
@@ -32,6 +33,9 @@ struct Typed {
     what: What,
     /// One of them, in full
     name: Option<String>,
+    /// Every feature set and column as a Markdown page
+    #[arg(long, conflicts_with = "name")]
+    markdown: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -50,15 +54,13 @@ type Line = (String, &'static str);
 
 fn run(typed: &Typed, edge: &Edge) -> Result<Exit> {
     let all = catalogue();
+    if typed.markdown && matches!(typed.what, What::Features) {
+        edge.show_verbatim("page", &features_page(&all))?;
+        return Ok(Exit::Fine);
+    }
     let name = typed.name.as_deref();
     match typed.what {
-        What::Features => one_or_all(
-            edge,
-            &all.features,
-            name,
-            |set| (sized(set), set.doc),
-            |page, set| columns(page, set, &all.identity),
-        ),
+        What::Features => one_or_all(edge, &all.features, name, |set| (sized(set), set.doc), columns),
         What::Models => {
             one_or_all(edge, &all.models, name, |model| (model.name.to_owned(), model.doc), model)
         }
@@ -124,7 +126,7 @@ fn bare(typed: &str) -> &str {
 }
 
 fn sized(set: &FeatureSet) -> String {
-    format!("{} ({})", set.name, set.columns.len())
+    format!("{} ({})", set.name, set.features)
 }
 
 fn lines(page: &mut Page, lines: impl Iterator<Item = Line>) {
@@ -138,11 +140,23 @@ fn lines(page: &mut Page, lines: impl Iterator<Item = Line>) {
     }
 }
 
-fn columns(page: &mut Page, set: &FeatureSet, identity: &[Column]) {
+fn columns(page: &mut Page, set: &FeatureSet) {
+    page.prose(0, Tone::Faint, &format!("One row per {}.", set.row));
+    if !set.options.is_empty() {
+        page.heading("Options, after the name");
+    }
+    for option in &set.options {
+        page.hanging([span(Tone::Strong, format!("  {}  ", option.example))], option.doc);
+    }
     page.heading("Columns");
-    page.grid(&definitions(&set.columns));
-    page.heading("Before them, never features");
-    page.grid(&definitions(identity));
+    match set.columns.is_empty() {
+        true => page.prose(0, Tone::Plain, "They depend on the capture and on the options."),
+        false => page.grid(&definitions(&set.columns)),
+    }
+    if !set.identity.is_empty() {
+        page.heading("Before them, never features");
+        page.grid(&definitions(&set.identity));
+    }
 }
 
 fn definitions(columns: &[Column]) -> Grid {

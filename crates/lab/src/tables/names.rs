@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use arrow::datatypes::DataType;
 use cormorant_learn::table::Role;
-use cormorant_net::features::{ColumnKind, FEATURE_SETS, FeatureSet, RowField, row_schema, select};
+use cormorant_net::features::frames::FRAME_SETS;
+use cormorant_net::features::{ColumnKind, FEATURE_SETS, FeatureSet, RowField, SetSpec, core, row_schema};
 
 use super::batch::data_type;
 
@@ -95,11 +96,17 @@ pub(crate) fn sets_within(names: &[&str]) -> Vec<String> {
     FEATURE_SETS.iter().copied().filter(|set| whole(set)).map(|set| set.name.to_owned()).collect()
 }
 
-/// Every column that the program itself makes, by name.
+/// Every column that the program itself makes, by name. A name has one meaning among the sets of flows; those with rows
+/// of another kind come after them.
 static COLUMNS: LazyLock<HashMap<String, RowField>> = LazyLock::new(|| {
-    let sets = FEATURE_SETS.iter().copied().chain(select(&[]).unwrap_or_default());
-    let schemas = sets.filter_map(|set| row_schema(&[set]).ok());
-    schemas.flat_map(|schema| schema.fields.clone()).map(|field| (field.name.clone(), field)).collect()
+    let sets = FEATURE_SETS.iter().copied().chain([&core::SET]);
+    let flows = sets.filter_map(|set| row_schema(&[set]).ok()).flat_map(|schema| schema.fields.clone());
+    let frames = FRAME_SETS.iter().filter_map(|set| (set.fields)(&SetSpec::plain(set.name)).ok().flatten());
+    let mut columns = HashMap::new();
+    for field in flows.chain(frames.flatten()) {
+        columns.entry(field.name.clone()).or_insert(field);
+    }
+    columns
 });
 
 #[cfg(test)]

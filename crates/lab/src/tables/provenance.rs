@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use cormorant_net::features::RowKind;
 use serde::{Deserialize, Serialize};
 
 use crate::extraction::FlowOptions;
@@ -12,6 +13,8 @@ use crate::extraction::FlowOptions;
 pub struct Provenance {
     /// Version of the program.
     pub version: String,
+    /// What a row is: `flow`, `packet` or `host`.
+    pub row: String,
     /// Feature sets; empty when not known.
     pub sets: Vec<String>,
     /// When flows ended.
@@ -32,7 +35,7 @@ impl Provenance {
             (HALF_OPEN.to_owned(), self.flow.half_open_s.to_string()),
             (CLOSE.to_owned(), self.flow.close_s.to_string()),
             (DIGEST.to_owned(), self.schema_digest.clone()),
-            (ROW.to_owned(), "flow".to_owned()),
+            (ROW.to_owned(), self.row.clone()),
         ])
     }
 
@@ -50,6 +53,7 @@ impl Provenance {
         let default = FlowOptions::default();
         Some(Self {
             version: metadata.get(VERSION).cloned().unwrap_or_default(),
+            row: metadata.get(ROW).cloned().unwrap_or_else(|| RowKind::Flow.name().to_owned()),
             sets: sets.split(',').filter(|set| !set.is_empty()).map(str::to_owned).collect(),
             flow: FlowOptions {
                 idle_s: seconds(IDLE, default.idle_s),
@@ -79,6 +83,7 @@ mod tests {
     fn metadata_leads_back() {
         let made = Provenance {
             version: "0.1.0".to_owned(),
+            row: "packet".to_owned(),
             sets: vec!["flow".to_owned(), "splt".to_owned()],
             flow: FlowOptions { idle_s: 0.1, active_s: 60.0, half_open_s: 0.05, close_s: 0.5 },
             schema_digest: "ab".to_owned(),

@@ -59,7 +59,7 @@ impl TableReader {
         self.provenance.clone().or_else(|| {
             let columns: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
             let sets = names::sets_within(&columns);
-            (!sets.is_empty()).then(|| Provenance { sets, ..Provenance::default() })
+            (!sets.is_empty()).then(|| Provenance { sets, row: "flow".to_owned(), ..Provenance::default() })
         })
     }
 

@@ -1,7 +1,11 @@
 //! `extract`: captures to a table of feature rows, with labels joined on when there are any.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use cormorant_learn::table::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::extraction::{CaptureFault, Counts, FlowOptions, Recipe};
@@ -76,16 +80,14 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     let sources = Sources::find(&spec.captures, &spec.reading, ctx)?;
     let mut labels = labels_of(spec)?;
     let recipe = Recipe { sets: spec.sets.clone(), flow: spec.flow };
-    let schema = recipe.schema(sources.named, labels.is_some())?;
-    let mut writer = TableWriter::create(&spec.output, &schema)?;
-    let outcome = recipe.run(&sources, labels.as_mut(), ctx, &mut |chunk| writer.write(&chunk.rows))?;
-    let features = schema_of(schema.fields());
-    let rows = writer.finish()?;
+    let mut table = Table::begin(&spec.output, recipe.schema(sources.named, labels.is_some())?)?;
+    let outcome = recipe.run(&sources, labels.as_mut(), ctx, &mut |chunk| table.write(&chunk.rows))?;
+    let (rows, columns, features) = table.finish()?;
     Ok(Report {
         output: String::from(spec.output.clone()),
         format: spec.output.format(),
         rows,
-        columns: schema.fields().len() as u64,
+        columns,
         features: features.features.len() as u64,
         schema_digest: features.digest(),
         sets: spec.sets.clone(),
@@ -95,6 +97,46 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
         faults: outcome.faults,
         notes: sources.notes,
     })
+}
+
+/// The table being written: begun before any row where its columns are known by then, so that an output that cannot be
+/// written is refused at once; else with the first row.
+struct Table<'a> {
+    output: &'a Output,
+    begun: Option<(TableWriter, SchemaRef)>,
+}
+
+impl<'a> Table<'a> {
+    fn begin(output: &'a Output, schema: Option<SchemaRef>) -> Result<Self, LabError> {
+        let mut table = Self { output, begun: None };
+        if let Some(schema) = schema {
+            table.open(&schema)?;
+        }
+        Ok(table)
+    }
+
+    fn open(&mut self, schema: &SchemaRef) -> Result<&mut TableWriter, LabError> {
+        let writer = TableWriter::create(self.output, schema)?;
+        Ok(&mut self.begun.insert((writer, Arc::clone(schema))).0)
+    }
+
+    fn write(&mut self, rows: &RecordBatch) -> Result<(), LabError> {
+        match &mut self.begun {
+            Some((writer, _)) => writer.write(rows),
+            None => self.open(&rows.schema())?.write(rows),
+        }
+    }
+
+    /// Ends the file: its rows, columns and features.
+    fn finish(self) -> Result<(u64, u64, Schema), LabError> {
+        let (writer, schema) = self.begun.ok_or_else(|| LabError::Request {
+            what: "input",
+            expected: "at least one row, on which the columns of this feature set depend".to_owned(),
+            found: "none".to_owned(),
+            advice: "`cormorant inspect` says what the capture holds; no table was made".to_owned(),
+        })?;
+        Ok((writer.finish()?, schema.fields().len() as u64, schema_of(schema.fields())))
+    }
 }
 
 fn labels_of(spec: &Spec) -> Result<Option<Labels>, LabError> {

@@ -35,6 +35,11 @@ impl SetSpec {
         (name, SetSpec { text: text.to_owned(), options })
     }
 
+    /// This name and no option.
+    pub fn plain(name: &str) -> SetSpec {
+        SetSpec { text: name.to_owned(), options: Vec::new() }
+    }
+
     /// As typed.
     pub fn text(&self) -> &str {
         &self.text
