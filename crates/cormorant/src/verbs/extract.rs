@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, FromArgMatches};
+use cormorant_lab::tables::Naming;
 use cormorant_lab::tasks::extract::{self, Report, Spec};
 
-use super::inputs::{Captures, Timeouts};
+use super::inputs::{Captures, Timeouts, naming};
 use super::{Verb, parts};
 use crate::edge::Edge;
 use crate::failure::Exit;
@@ -15,7 +16,7 @@ use crate::units::{count, duration};
 
 pub(super) static VERB: Verb = Verb {
     name: "extract",
-    about: "Turn captures into a table of features, one row per flow",
+    about: "Turn captures into a table of features, one row per flow, packet or host",
     notes: "\
 No feature set reads payload: only sizes, times, and headers up to transport.
 A label file has the columns start,end,protocol,source,source_port,destination,
@@ -44,6 +45,9 @@ struct Typed {
     /// Where the rows go: a .parquet, .csv, .ndjson or .arrow file, or - for CSV on standard output
     #[arg(short, long, value_name = "X")]
     output: String,
+    /// Names of columns that another tool has as well: cormorant, zeek or nfstream
+    #[arg(long, value_name = "TOOL", default_value = "cormorant", value_parser = naming())]
+    names: Naming,
     #[command(flatten)]
     timeouts: Timeouts,
 }
@@ -56,6 +60,7 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
         labels: typed.labels,
         label: typed.label,
         flow: typed.timeouts.options(),
+        names: typed.names,
         output: edge.output(&typed.output)?,
     };
     let report = extract::run(&spec, &typed.inputs.context(edge))?;

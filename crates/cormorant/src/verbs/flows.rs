@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use clap::{Args, FromArgMatches};
+use cormorant_lab::tables::Naming;
 use cormorant_lab::tasks::flows::{self, Spec};
 
-use super::inputs::{Captures, Timeouts};
+use super::inputs::{Captures, Timeouts, naming};
 use super::{Verb, extract};
 use crate::edge::Edge;
 use crate::failure::Exit;
@@ -28,6 +29,9 @@ struct Typed {
     /// Where the rows go: a .parquet, .csv, .ndjson or .arrow file, or - for CSV on standard output
     #[arg(short, long, value_name = "X")]
     output: String,
+    /// Names of columns that another tool has as well: cormorant, zeek or nfstream
+    #[arg(long, value_name = "TOOL", default_value = "cormorant", value_parser = naming())]
+    names: Naming,
     #[command(flatten)]
     timeouts: Timeouts,
 }
@@ -38,6 +42,7 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
         captures: typed.inputs.captures.clone(),
         reading: typed.inputs.reading(),
         flow: typed.timeouts.options(),
+        names: typed.names,
         output,
     };
     let report = flows::run(&spec, &typed.inputs.context(edge))?;

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use cormorant_lab::Ctx;
 use cormorant_lab::extraction::FlowOptions;
 use cormorant_lab::reading::Reading;
+use cormorant_lab::tables::Naming;
 
 use crate::edge::Edge;
 use crate::units::parse_bytes;
@@ -20,6 +22,12 @@ pub(super) struct Captures {
     pub(super) captures: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) traffic: Traffic,
+}
+
+/// Whose column names a table has, by the name of the tool.
+pub(super) fn naming() -> impl TypedValueParser<Value = Naming> {
+    let find = |typed: String| Naming::ALL.into_iter().find(|naming| naming.name() == typed);
+    PossibleValuesParser::new(Naming::ALL.map(Naming::name)).map(move |typed| find(typed).unwrap_or_default())
 }
 
 /// What of captures is read, and where its packets are kept.

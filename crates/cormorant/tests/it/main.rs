@@ -9,6 +9,8 @@ mod keeping;
 #[cfg(target_os = "linux")]
 mod live;
 mod looks;
+mod readers;
+mod reference;
 mod settings;
 mod tidy;
 mod verbs;

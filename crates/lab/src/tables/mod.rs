@@ -6,6 +6,7 @@
 //! ([`Provenance`]), so that Parquet and Arrow files know what they are. CSV and NDJSON have names only: roles
 //! and units then come from the names the program itself gives its columns ([`names`]).
 
+pub mod aliases;
 pub(crate) mod batch;
 pub(crate) mod cells;
 pub(crate) mod csv;
@@ -18,4 +19,5 @@ pub(crate) mod stack;
 mod view;
 pub(crate) mod write;
 
+pub use aliases::Naming;
 pub use provenance::Provenance;

@@ -13,6 +13,7 @@ use crate::labels::{LabelCounts, Labels};
 use crate::output::{Format, Output};
 use crate::reading::Reading;
 use crate::sources::Sources;
+use crate::tables::Naming;
 use crate::tables::learn::schema_of;
 use crate::tables::write::TableWriter;
 use crate::{Ctx, LabError};
@@ -38,6 +39,9 @@ pub struct Spec {
     /// When flows end.
     #[serde(default)]
     pub flow: FlowOptions,
+    /// Whose names the columns have.
+    #[serde(default)]
+    pub names: Naming,
     /// Where the rows go.
     pub output: Output,
 }
@@ -80,7 +84,7 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     let sources = Sources::find(&spec.captures, &spec.reading, ctx)?;
     let mut labels = labels_of(spec)?;
     let recipe = Recipe { sets: spec.sets.clone(), flow: spec.flow };
-    let mut table = Table::begin(&spec.output, recipe.schema(sources.named, labels.is_some())?)?;
+    let mut table = Table::begin(spec, recipe.schema(sources.named, labels.is_some())?)?;
     let outcome = recipe.run(&sources, labels.as_mut(), ctx, &mut |chunk| table.write(&chunk.rows))?;
     let (rows, columns, features) = table.finish()?;
     Ok(Report {
@@ -102,29 +106,34 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
 /// The table being written: begun before any row where its columns are known by then, so that an output that cannot be
 /// written is refused at once; else with the first row.
 struct Table<'a> {
-    output: &'a Output,
+    spec: &'a Spec,
     begun: Option<(TableWriter, SchemaRef)>,
 }
 
 impl<'a> Table<'a> {
-    fn begin(output: &'a Output, schema: Option<SchemaRef>) -> Result<Self, LabError> {
-        let mut table = Self { output, begun: None };
+    fn begin(spec: &'a Spec, schema: Option<SchemaRef>) -> Result<Self, LabError> {
+        let mut table = Self { spec, begun: None };
         if let Some(schema) = schema {
             table.open(&schema)?;
         }
         Ok(table)
     }
 
-    fn open(&mut self, schema: &SchemaRef) -> Result<&mut TableWriter, LabError> {
-        let writer = TableWriter::create(self.output, schema)?;
-        Ok(&mut self.begun.insert((writer, Arc::clone(schema))).0)
+    fn open(&mut self, schema: &SchemaRef) -> Result<(), LabError> {
+        let schema = self.spec.names.rename(schema);
+        let writer = TableWriter::create(&self.spec.output, &schema)?;
+        self.begun = Some((writer, schema));
+        Ok(())
     }
 
     fn write(&mut self, rows: &RecordBatch) -> Result<(), LabError> {
-        match &mut self.begun {
-            Some((writer, _)) => writer.write(rows),
-            None => self.open(&rows.schema())?.write(rows),
+        if self.begun.is_none() {
+            self.open(&rows.schema())?;
         }
+        let Some((writer, schema)) = &mut self.begun else { return Ok(()) };
+        let renamed = RecordBatch::try_new(Arc::clone(schema), rows.columns().to_vec())
+            .map_err(|error| LabError::Internal(error.to_string()))?;
+        writer.write(&renamed)
     }
 
     /// Ends the file: its rows, columns and features.

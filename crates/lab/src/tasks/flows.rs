@@ -9,6 +9,7 @@ pub use super::extract::Report;
 use crate::extraction::FlowOptions;
 use crate::output::Output;
 use crate::reading::Reading;
+use crate::tables::Naming;
 use crate::{Ctx, LabError};
 
 /// Which flows, and where to.
@@ -24,6 +25,9 @@ pub struct Spec {
     /// When flows end.
     #[serde(default)]
     pub flow: FlowOptions,
+    /// Whose names the columns have.
+    #[serde(default)]
+    pub names: Naming,
     /// Where the rows go.
     pub output: Output,
 }
@@ -40,6 +44,7 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
         labels: None,
         label: None,
         flow: spec.flow,
+        names: spec.names,
         output: spec.output.clone(),
     };
     extract::run(&spec, ctx)
