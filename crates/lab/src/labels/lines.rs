@@ -21,7 +21,8 @@ pub(super) struct Lines<'a> {
     pub(super) name: &'a str,
     reader: &'a mut dyn BufRead,
     buffer: Vec<u8>,
-    number: u64,
+    /// Lines read so far.
+    pub(super) number: u64,
 }
 
 /// One line, without its end.

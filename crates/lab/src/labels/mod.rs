@@ -155,15 +155,17 @@ impl Labels {
     /// Reads a log of one record a line. Objects are told apart by the fields of the first.
     fn from_log(name: &str, reader: &mut dyn BufRead, offset_s: i32) -> Result<Self, LabError> {
         let mut first = Vec::new();
-        Lines::new(name, reader).next_raw(&mut first)?;
+        let mut opening = Lines::new(name, reader);
+        opening.next_raw(&mut first)?;
+        let blank_lines = opening.number - 1;
         let mut again = first.as_slice().chain(reader);
         let mut lines = Lines::new(name, &mut again);
+        lines.number = blank_lines;
         let mut verdicts = Vec::new();
-        let object = serde_json::from_slice::<serde_json::Value>(
-            first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first),
-        );
+        let text = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first).trim_ascii_start();
+        let object = serde_json::from_slice::<serde_json::Value>(text);
         let has = |field: &str| object.as_ref().is_ok_and(|object| object.get(field).is_some());
-        let events = if first.trim_ascii_start().starts_with(b"#") || has(zeek::TELLING) {
+        let events = if text.starts_with(b"#") || has(zeek::TELLING) {
             zeek::read(&mut lines, &mut verdicts)?
         } else if has(eve::TELLING) || object.is_err() {
             eve::read(&mut lines, offset_s, &mut verdicts)?

@@ -233,7 +233,7 @@ fn what_is_wrong_in_a_log_is_named_by_line_and_field() {
         ),
         (
             format!("\n{}", good.replace("2023-11-14T", "yesterday ")),
-            ["line 1", "field timestamp", "yesterday"],
+            ["line 2", "field timestamp", "yesterday"],
         ),
         (good.replace("\"signature\":\"x\",", ""), ["line 1", "field alert.signature", "nothing"]),
         (format!("{good}{{\"event_type\":\"alert\""), ["line 2", "one JSON object", "event_type"]),
