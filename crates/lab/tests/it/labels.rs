@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::made::{Made, START_S, column, extract, folder, spec, talk};
+use crate::made::{Made, START_S, column, extract, folder, sample, spec, talk};
 
 const HEADER: &str = "start,end,protocol,source,source_port,destination,destination_port,label,family,note\n";
 
