@@ -51,7 +51,7 @@ impl Feed {
         ctx: &Ctx,
         recipe: impl FnOnce() -> Result<Recipe, LabError>,
     ) -> Result<Self, LabError> {
-        let labels = labels.map(Labels::read).transpose()?;
+        let labels = labels.map(|path| Labels::read(path, 0)).transpose()?;
         match input_kind(inputs)? {
             InputKind::Captures => Self::captures(Sources::find(inputs, reading, ctx)?, recipe()?, labels),
             InputKind::Tables if *reading != Reading::default() => Err(LabError::Request {

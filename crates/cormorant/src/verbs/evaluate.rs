@@ -34,7 +34,7 @@ struct Typed {
     /// Labelled tables, or captures together with --labels
     #[arg(required = true, value_name = "TABLE")]
     inputs: Vec<PathBuf>,
-    /// CSV of label rules, when captures are given
+    /// Label rules, or another form of labels (docs/labels.md), when captures are given
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Another threshold than the model's own

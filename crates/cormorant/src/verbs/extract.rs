@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, FromArgMatches};
 use cormorant_lab::tables::Naming;
-use cormorant_lab::tasks::extract::{self, Report, Spec};
+use cormorant_lab::tasks::extract::{self, Report, Spec, clock_offset};
 
 use super::inputs::{Captures, Timeouts, naming};
 use super::{Verb, parts};
@@ -19,10 +19,10 @@ pub(super) static VERB: Verb = Verb {
     about: "Turn captures into a table of features, one row per flow, packet or host",
     notes: "\
 No feature set reads payload: only sizes, times, and headers up to transport.
-A label file has the columns start,end,protocol,source,source_port,destination,
-destination_port,label,family,note; a rule matches a flow in either direction by
-the time of its first packet. Rows that no rule or contradicting rules match are
-left without a label.
+A file of label rules has the columns start,end,protocol,source,source_port,
+destination,destination_port,label,family,note; a rule matches a flow in either
+direction by the time of its first packet. docs/labels.md has the other forms.
+Rows that no rule or contradicting rules match are left without a label.
 A damaged capture gives its rows before the fault; the exit code is then 1.",
     example: &["cormorant extract samples/learn.pcapng --labels samples/learn.labels.csv -o learn.parquet"],
     args: Typed::augment_args,
@@ -36,9 +36,12 @@ struct Typed {
     /// Feature sets (see `cormorant list features`)
     #[arg(long, value_name = "SET", value_delimiter = ',', default_value = "flow")]
     features: Vec<String>,
-    /// CSV of label rules
+    /// Label rules, labels per capture, CICFlowMeter's labelled flows, Suricata's EVE log or Zeek's notice.log
     #[arg(long, value_name = "FILE", conflicts_with = "label")]
     labels: Option<PathBuf>,
+    /// How far the clock of label times without a zone is ahead of UTC, such as -3h or +5:30
+    #[arg(long, value_name = "OFFSET", requires = "labels", default_value = "0", hide_default_value = true, allow_hyphen_values = true, value_parser = offset)]
+    label_offset: i32,
     /// One label for every row: benign, malicious or malicious:FAMILY
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
@@ -58,6 +61,7 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
         reading: typed.inputs.reading(),
         sets: typed.features,
         labels: typed.labels,
+        label_offset_s: typed.label_offset,
         label: typed.label,
         flow: typed.timeouts.options(),
         names: typed.names,
@@ -68,6 +72,11 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
         draw(page, &report, edge.watch.seconds());
     })?;
     Ok(edge.tell(&report.faults))
+}
+
+fn offset(text: &str) -> Result<i32, String> {
+    clock_offset(text)
+        .ok_or_else(|| "expected hours or minutes such as -3h, +5:30 or 90m, at most a day".to_owned())
 }
 
 /// What was extracted, for `flows` too.

@@ -38,7 +38,7 @@ struct Typed {
     /// The model file
     #[arg(short, long, value_name = "M.corm")]
     model: PathBuf,
-    /// CSV of label rules to grade the alerts with
+    /// Label rules, or another form of labels (docs/labels.md), to grade the alerts with
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Alerts to explain, strongest first

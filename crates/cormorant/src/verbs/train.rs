@@ -48,7 +48,7 @@ struct Typed {
     /// What sets the threshold of an alert: fpr:RATE of benign rows, f1, or a number [default: fpr:0.001]
     #[arg(long, value_name = "RULE")]
     threshold: Option<String>,
-    /// CSV of label rules, when captures are given
+    /// Label rules, or another form of labels (docs/labels.md), when captures are given
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Feature sets, when captures are given

@@ -1,18 +1,26 @@
-//! Labels for rows, from one of two CSV files; which one it is, the header says.
+//! Labels for rows, from one file; which form it has, its content says (`docs/labels.md`).
 //!
 //! **Rules** `start,end,protocol,source,source_port,destination,destination_port,label,family,note`: a flow is
 //! labelled by the rules whose window holds its first packet and whose ends match its own, in either direction
 //! ([`rules`]). **Captures** `capture,label,family`: one label per capture or directory of captures
-//! ([`captures`]).
+//! ([`captures`]). **Labelled flows** of CICFlowMeter ([`cic`]), **alerts** of Suricata ([`eve`]) and **notices** of
+//! Zeek ([`zeek`]): events that are joined to rows by their ends and time ([`events`]).
 //!
 //! Nothing is guessed: a row that rules of different label or family claim is *ambiguous*, a row none speaks of
 //! is *unmatched*; both are counted and stay without a label.
 
 mod captures;
+mod cic;
+pub(crate) mod clock;
+mod eve;
+mod events;
+mod lines;
 mod rules;
+mod zeek;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr;
@@ -28,7 +36,14 @@ use crate::plain::plain;
 use crate::tables::read::cannot_read;
 use crate::tables::{batch, names};
 use captures::CaptureLabels;
+use events::Events;
+use lines::Lines;
 use rules::Rules;
+
+/// CSV is held whole while it is read; the largest known data sets are below.
+const LARGEST_SHEET_BYTES: u64 = 4 << 30;
+/// A longer row of CSV is refused.
+const LONGEST_ROW_BYTES: usize = 1 << 20;
 
 /// How the labels met the rows. `matched + unmatched + ambiguous` = rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -69,6 +84,7 @@ pub(crate) struct Labels {
 enum Source {
     Rules(Rules),
     Captures(CaptureLabels),
+    Events(Events),
     Everything,
 }
 
@@ -89,30 +105,74 @@ enum Match {
 }
 
 impl Labels {
-    /// Reads a label file.
+    /// Reads a label file, also one compressed with gzip or zstd; times without a zone are those of a clock `offset_s`
+    /// seconds ahead of UTC.
     ///
     /// # Errors
-    /// [`LabError::Read`], or [`LabError::Table`] naming file, row and field.
-    pub(crate) fn read(path: &Path) -> Result<Self, LabError> {
-        let bytes = fs::read(path).map_err(|source| cannot_read(path, source))?;
-        Self::parse(&path.display().to_string(), &bytes)
+    /// [`LabError::Read`], or [`LabError::Table`] naming file, line and field.
+    pub(crate) fn read(path: &Path, offset_s: i32) -> Result<Self, LabError> {
+        let mut reader = open(path).map_err(|source| cannot_read(path, source))?;
+        Self::from_reader(&path.display().to_string(), &mut *reader, offset_s)
     }
 
     /// Reads the bytes of a label file called `name` in messages.
     ///
     /// # Errors
-    /// [`LabError::Table`] naming file, row and field.
-    pub(crate) fn parse(name: &str, bytes: &[u8]) -> Result<Self, LabError> {
-        let mut sheet = Sheet::new(name, bytes)?;
+    /// [`LabError::Table`] naming file, line and field.
+    pub(crate) fn parse(name: &str, mut bytes: &[u8]) -> Result<Self, LabError> {
+        Self::from_reader(name, &mut bytes, 0)
+    }
+
+    fn from_reader(name: &str, reader: &mut dyn BufRead, offset_s: i32) -> Result<Self, LabError> {
+        let unreadable = |source| cannot_read(Path::new(name), source);
+        let start = reader.fill_buf().map_err(unreadable)?;
+        let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
+        if matches!(start.first(), Some(b'{' | b'#')) {
+            return Self::from_log(name, reader, offset_s);
+        }
+        let mut bytes = Vec::new();
+        reader.take(LARGEST_SHEET_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > LARGEST_SHEET_BYTES {
+            return Err(too_large(name));
+        }
+        Self::from_sheet(&mut Sheet::new(name, &bytes), offset_s)
+    }
+
+    fn from_sheet(sheet: &mut Sheet<'_>, offset_s: i32) -> Result<Self, LabError> {
         let mut verdicts = Vec::new();
         let source = if sheet.has(rules::COLUMNS) {
-            Source::Rules(rules::read(&mut sheet, &mut verdicts)?)
+            Source::Rules(rules::read(sheet, &mut verdicts)?)
         } else if sheet.has(captures::COLUMNS) {
-            Source::Captures(captures::read(&mut sheet, &mut verdicts)?)
+            Source::Captures(captures::read(sheet, &mut verdicts)?)
+        } else if cic::fits(sheet) {
+            Source::Events(cic::read(sheet, offset_s, &mut verdicts)?)
         } else {
             return Err(sheet.wrong_header());
         };
         Ok(Self::new(source, verdicts))
+    }
+
+    /// Reads a log of one record a line. Objects are told apart by the fields of the first.
+    fn from_log(name: &str, reader: &mut dyn BufRead, offset_s: i32) -> Result<Self, LabError> {
+        let mut first = Vec::new();
+        let mut opening = Lines::new(name, reader);
+        opening.next_raw(&mut first)?;
+        let blank_lines = opening.number - 1;
+        let mut again = first.as_slice().chain(reader);
+        let mut lines = Lines::new(name, &mut again);
+        lines.number = blank_lines;
+        let mut verdicts = Vec::new();
+        let text = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first).trim_ascii_start();
+        let object = serde_json::from_slice::<serde_json::Value>(text);
+        let has = |field: &str| object.as_ref().is_ok_and(|object| object.get(field).is_some());
+        let events = if text.starts_with(b"#") || has(zeek::TELLING) {
+            zeek::read(&mut lines, &mut verdicts)?
+        } else if has(eve::TELLING) || object.is_err() {
+            eve::read(&mut lines, offset_s, &mut verdicts)?
+        } else {
+            return Err(unknown_log(name, &first));
+        };
+        Ok(Self::new(Source::Events(events), verdicts))
     }
 
     /// One label for every row: `benign`, `malicious` or either with `:family`.
@@ -157,6 +217,19 @@ impl Labels {
                 let rows = EndColumns::of(batch)?;
                 (0..batch.num_rows())
                     .map(|row| rows.get(row).map_or(Match::None, |ends| rules.find(&ends, &self.verdicts)))
+                    .collect()
+            }
+            Source::Events(events) => {
+                let rows = EndColumns::of(batch)?;
+                let last_ns = times(batch, names::LAST_NS)?;
+                let ids = text_column(batch, names::COMMUNITY_ID).ok();
+                (0..batch.num_rows())
+                    .map(|row| {
+                        let community_id = ids.filter(|ids| ids.is_valid(row)).map(|ids| ids.value(row));
+                        let Some(ends) = rows.get(row) else { return Match::None };
+                        let row = events::Row { ends, last_ns: last_ns[row], community_id };
+                        events.find(&row, &self.verdicts, &mut self.used)
+                    })
                     .collect()
             }
             Source::Captures(captures) => {
@@ -220,6 +293,45 @@ fn is_label(field: &Field) -> bool {
     matches!(batch::role(field), Some(Role::Label | Role::Family))
 }
 
+fn agree(a: &Verdict, b: &Verdict) -> bool {
+    a.label == b.label && a.family == b.family
+}
+
+/// What an alert says of rows.
+fn malicious(family: &str) -> Verdict {
+    Verdict { label: MALICIOUS, family: family.into(), note: Arc::default() }
+}
+
+/// A file's bytes, decompressed when they are gzip or zstd.
+fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    let mut file = BufReader::new(File::open(path)?);
+    let start = file.fill_buf()?;
+    Ok(match start {
+        [0x1f, 0x8b, ..] => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(file))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(BufReader::new(zstd::Decoder::with_buffer(file)?)),
+        _ => Box::new(file),
+    })
+}
+
+fn too_large(name: &str) -> LabError {
+    LabError::Table {
+        place: name.to_owned(),
+        expected: format!("CSV of at most {LARGEST_SHEET_BYTES} bytes"),
+        found: "more".to_owned(),
+        advice: "split the label file by time, and the captures with it".to_owned(),
+    }
+}
+
+fn unknown_log(name: &str, first: &[u8]) -> LabError {
+    let start: String = String::from_utf8_lossy(first).chars().take(200).collect();
+    LabError::Table {
+        place: format!("{name}, line 1"),
+        expected: "an object with `event_type` (Suricata's EVE) or `note` (Zeek's notices)".to_owned(),
+        found: format!("`{}`", plain(&start)),
+        advice: "give the log of alerts or notices itself; docs/labels.md has the forms".to_owned(),
+    }
+}
+
 fn label_of(word: &str) -> Option<&'static str> {
     [BENIGN, MALICIOUS].into_iter().find(|label| *label == word)
 }
@@ -242,7 +354,7 @@ impl<'a> EndColumns<'a> {
             )
         };
         Ok(Self {
-            first_ns: column(batch, names::FIRST_NS, &DataType::Int64)?.as_primitive::<Int64Type>().values(),
+            first_ns: times(batch, names::FIRST_NS)?,
             protocol: numbers("protocol")?,
             source: text_column(batch, "source")?,
             source_port: numbers("source_port")?,
@@ -263,6 +375,10 @@ impl<'a> EndColumns<'a> {
             destination: (address(self.destination)?, u16::try_from(self.destination_port[row]).ok()?),
         })
     }
+}
+
+fn times<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [i64], LabError> {
+    Ok(column(batch, name, &DataType::Int64)?.as_primitive::<Int64Type>().values())
 }
 
 fn text_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, LabError> {
@@ -293,7 +409,7 @@ struct Row<'a, 'b> {
 }
 
 impl<'a> Sheet<'a> {
-    fn new(name: &'a str, bytes: &'a [u8]) -> Result<Self, LabError> {
+    fn new(name: &'a str, bytes: &'a [u8]) -> Self {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = ::csv::ReaderBuilder::new().trim(::csv::Trim::All).from_reader(bytes);
         let mut sheet_header = Vec::new();
@@ -301,7 +417,7 @@ impl<'a> Sheet<'a> {
             sheet_header =
                 header.iter().map(|field| plain(&String::from_utf8_lossy(field)).into_owned()).collect();
         }
-        Ok(Self { name, header: sheet_header, records: reader.into_byte_records(), line: 1 })
+        Self { name, header: sheet_header, records: reader.into_byte_records(), line: 1 }
     }
 
     fn has(&self, columns: &[&str]) -> bool {
@@ -309,11 +425,24 @@ impl<'a> Sheet<'a> {
     }
 
     fn wrong_header(&self) -> LabError {
+        let cic: Vec<_> = cic::COLUMNS.iter().filter_map(|names| names.first().copied()).collect();
+        let found: String = self.header.join(",").chars().take(400).collect();
         LabError::Table {
             place: format!("{}, header", self.name),
-            expected: format!("`{}` or `{}`", rules::COLUMNS.join(","), captures::COLUMNS.join(",")),
-            found: format!("`{}`", self.header.join(",")),
-            advice: "the first line must name the columns".to_owned(),
+            expected: format!(
+                "`{}`, `{}` or, among others, `{}`; or Suricata's EVE log or Zeek's notice.log",
+                rules::COLUMNS.join(","),
+                captures::COLUMNS.join(","),
+                cic.join(",")
+            ),
+            found: format!("`{found}`"),
+            advice: if cic::lacks_addresses(self) {
+                "these flows have no addresses to be found by: take the files that have (CIC-IDS2017 calls them \
+                 GeneratedLabelledFlows)"
+            } else {
+                "the first line must name the columns"
+            }
+            .to_owned(),
         }
     }
 
@@ -321,6 +450,12 @@ impl<'a> Sheet<'a> {
     fn next_row(&mut self) -> Result<Option<Row<'_, 'a>>, LabError> {
         let Some(record) = self.records.next() else { return Ok(None) };
         match record {
+            Ok(record) if record.as_slice().len() > LONGEST_ROW_BYTES => Err(LabError::Table {
+                place: format!("{}, the row after line {}", self.name, self.line),
+                expected: format!("at most {LONGEST_ROW_BYTES} bytes"),
+                found: "more".to_owned(),
+                advice: "check the quotes of this row".to_owned(),
+            }),
             Ok(record) => {
                 self.line = record.position().map_or(self.line + 1, ::csv::Position::line);
                 Ok(Some(Row { sheet: self, record }))
@@ -338,9 +473,19 @@ impl<'a> Sheet<'a> {
 impl Row<'_, '_> {
     /// The text of a field, made safe to show; empty when there is no such column.
     fn text(&self, column: &str) -> String {
-        let place = self.sheet.header.iter().position(|field| field == column);
-        let bytes = place.and_then(|place| self.record.get(place)).unwrap_or_default();
-        plain(&String::from_utf8_lossy(bytes)).into_owned()
+        self.place(column).map_or_else(String::new, |place| self.text_at(place))
+    }
+
+    fn text_at(&self, place: usize) -> String {
+        plain(&String::from_utf8_lossy(self.record.get(place).unwrap_or_default())).into_owned()
+    }
+
+    fn place(&self, column: &str) -> Option<usize> {
+        self.sheet.header.iter().position(|field| field == column)
+    }
+
+    fn is_blank(&self) -> bool {
+        self.record.as_slice().is_empty()
     }
 
     /// A field parsed.
@@ -350,13 +495,28 @@ impl Row<'_, '_> {
         expected: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<T, LabError> {
-        let text = self.text(column);
-        parse(&text).ok_or_else(|| LabError::Table {
+        parse(&self.text(column)).ok_or_else(|| self.wrong(column, expected, &self.text(column)))
+    }
+
+    /// The field at a place parsed.
+    fn parse_at<T>(
+        &self,
+        place: usize,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, LabError> {
+        let text = self.text_at(place);
+        let column = || self.sheet.header.get(place).map_or("", String::as_str);
+        parse(&text).ok_or_else(|| self.wrong(column(), expected, &text))
+    }
+
+    fn wrong(&self, column: &str, expected: &str, found: &str) -> LabError {
+        LabError::Table {
             place: format!("{}, line {}, field {column}", self.sheet.name, self.sheet.line),
             expected: expected.to_owned(),
-            found: format!("`{text}`"),
+            found: format!("`{}`", found.chars().take(200).collect::<String>()),
             advice: "no label was applied; correct this line".to_owned(),
-        })
+        }
     }
 
     /// What this row says of the rows it matches.

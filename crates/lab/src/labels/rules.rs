@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::{Ends, Match, Sheet, Verdict};
+use super::{Ends, Match, Sheet, Verdict, agree};
 use crate::LabError;
 
 /// The columns such a file must have.
@@ -210,10 +210,6 @@ impl Network {
     }
 }
 
-fn agree(a: &Verdict, b: &Verdict) -> bool {
-    a.label == b.label && a.family == b.family
-}
-
 fn ordered<T: Ord>(a: T, b: T) -> (T, T) {
     if a <= b { (a, b) } else { (b, a) }
 }
@@ -275,7 +271,7 @@ fn protocol(text: &str) -> Option<Protocol> {
 
 /// The first and last nanosecond that a time in UNIX seconds stands for: one written with at most six decimals
 /// stands for its whole microsecond, because captures may be finer than labels. `*` stands for all times.
-fn seconds(text: &str) -> Option<(i64, i64)> {
+pub(super) fn seconds(text: &str) -> Option<(i64, i64)> {
     if text == "*" {
         return Some((i64::MIN, i64::MAX));
     }

@@ -18,8 +18,12 @@ pub(crate) const LABEL: &str = "label";
 pub(crate) const FAMILY: &str = "family";
 /// Time of a flow's first packet.
 pub(crate) const FIRST_NS: &str = "first_ns";
+/// Time of a flow's latest packet.
+pub(crate) const LAST_NS: &str = "last_ns";
+/// Community ID of a flow.
+pub(crate) const COMMUNITY_ID: &str = "community_id";
 /// Text that hardly any two rows share.
-pub(crate) const UNIQUE: [&str; 2] = ["flow_id", "community_id"];
+pub(crate) const UNIQUE: [&str; 2] = ["flow_id", COMMUNITY_ID];
 /// Columns that `score` adds; never features when they are read back.
 pub(crate) const SCORE: &str = "score";
 /// `malicious` or `benign`, as the threshold says.

@@ -9,6 +9,7 @@ use cormorant_learn::table::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::extraction::{CaptureFault, Counts, FlowOptions, Recipe};
+pub use crate::labels::clock::offset as clock_offset;
 use crate::labels::{LabelCounts, Labels};
 use crate::output::{Format, Output};
 use crate::reading::Reading;
@@ -30,9 +31,13 @@ pub struct Spec {
     pub reading: Reading,
     /// Feature sets by name; none = the identity columns and counters of each flow.
     pub sets: Vec<String>,
-    /// A CSV of label rules, or of one label per capture (see [`crate::labels`]).
+    /// Label rules, one label per capture, flows labelled by CICFlowMeter, alerts of Suricata or notices of Zeek
+    /// (see [`crate::labels`]).
     #[serde(default)]
     pub labels: Option<PathBuf>,
+    /// How many seconds the clock of label times that name no zone is ahead of UTC.
+    #[serde(default)]
+    pub label_offset_s: i32,
     /// One label for every row: `benign`, `malicious` or `malicious:family`.
     #[serde(default)]
     pub label: Option<String>,
@@ -156,7 +161,7 @@ fn labels_of(spec: &Spec) -> Result<Option<Labels>, LabError> {
             found: format!("both, the second being `{label}`"),
             advice: "leave one of them out".to_owned(),
         }),
-        (Some(path), None) => Labels::read(path).map(Some),
+        (Some(path), None) => Labels::read(path, spec.label_offset_s).map(Some),
         (None, Some(label)) => Labels::everything(label).map(Some),
         (None, None) => Ok(None),
     }

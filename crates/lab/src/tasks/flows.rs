@@ -42,6 +42,7 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
         reading: spec.reading.clone(),
         sets: Vec::new(),
         labels: None,
+        label_offset_s: 0,
         label: None,
         flow: spec.flow,
         names: spec.names,

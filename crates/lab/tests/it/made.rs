@@ -98,6 +98,7 @@ pub(crate) fn spec(captures: &[PathBuf], output: &Path) -> Spec {
         reading: Default::default(),
         sets: vec!["flow".to_owned()],
         labels: None,
+        label_offset_s: 0,
         label: None,
         flow: FlowOptions::default(),
         output: Output::parse(&output.display().to_string()).unwrap(),

@@ -6,4 +6,5 @@ mod invariance;
 mod labels;
 mod made;
 mod models;
+mod real_labels;
 mod tables;
