@@ -128,6 +128,16 @@ pub enum NetError {
         /// What it may use.
         mem_bytes: u64,
     },
+    /// A set cannot make rows of this capture, or not with these options.
+    #[error("{text}: {found}; no row was written; {advice}")]
+    Unfit {
+        /// The set and its options as typed.
+        text: String,
+        /// What stands in the way.
+        found: &'static str,
+        /// What to do next.
+        advice: &'static str,
+    },
     /// Two of the feature sets asked for share a column.
     #[error("the column {name} comes from two of the feature sets; ask for one of them")]
     DuplicateColumn {

@@ -33,6 +33,7 @@ pub mod core;
 pub mod flow;
 pub mod frames;
 pub mod identity;
+pub mod netml;
 mod rows;
 mod spec;
 pub mod splt;

@@ -181,6 +181,17 @@ pub fn decode_datagram(datagram: &Frame<'_>, fragment: &Decoded) -> Decoded {
     tunnel::follow(datagram, whole)
 }
 
+/// The ethertype of what lies right above the link layer, and where it starts: for those who follow the layers of a
+/// frame in another tool's way. `None` for a link layer that is damaged or not decoded.
+pub(crate) fn above_link(link: LinkType, data: &[u8]) -> Option<(u16, usize)> {
+    let network = link::decode(link, data).ok()?;
+    let network = match network.ethertype {
+        ethernet::PPPOE_SESSION => shims::follow(data, network).ok()?,
+        _ => network,
+    };
+    Some((network.ethertype, network.start))
+}
+
 /// The network layer as the link layer announces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network {
