@@ -173,12 +173,13 @@ struct Kitsune {
 #[derive(Debug)]
 struct Channel {
     residuals: Residuals,
-    gaps: [Damped; 2],
+    /// From the first host to the second and back, since the first packet of each.
+    gaps: [Option<Damped>; 2],
 }
 
 impl Begin for Channel {
     fn begin(ts_ns: i64) -> Channel {
-        Channel { residuals: Residuals::begin(ts_ns), gaps: [Damped::begin(ts_ns); 2] }
+        Channel { residuals: Residuals::begin(ts_ns), gaps: [None; 2] }
     }
 }
 
@@ -257,7 +258,8 @@ fn add(stream: &mut Damped, sample: Sample) -> Moments {
     stream.moments()
 }
 
-fn add_gap(stream: &mut Damped, ts_ns: i64) -> Moments {
+fn add_gap(stream: &mut Option<Damped>, ts_ns: i64) -> Moments {
+    let stream = stream.get_or_insert_with(|| Damped::begin(ts_ns));
     stream.add(stream.gap_s(ts_ns), ts_ns);
     stream.moments()
 }
