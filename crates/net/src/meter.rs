@@ -92,6 +92,8 @@ pub struct MeterReport {
     pub ended: Vec<(&'static str, u64)>,
     /// Most flows in memory at once: the sum of every shard's own peak.
     pub peak_flows: u64,
+    /// Streams that a set of frames forgot to stay within memory ([`features::frames::Extractor::let_go`]).
+    pub streams_let_go: u64,
     /// First and last capture time, in the order of time.
     pub time_range_ns: Option<(i64, i64)>,
     /// What ended the capture before its end. The rows of everything before it were delivered.

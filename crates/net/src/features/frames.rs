@@ -15,6 +15,7 @@ use crate::packet::Decoded;
 /// Every such set by name. One set, one file, one line.
 pub static FRAME_SETS: &[&FrameSet] =
     &[&netml::IAT, &netml::SIZE, &netml::IAT_SIZE, &netml::STATS, &netml::SAMP_NUM, &netml::SAMP_SIZE];
+pub static FRAME_SETS: &[&FrameSet] = &[&super::kitsune::SET, &super::nprint::SET];
 
 /// A named group of columns whose rows are made from frames.
 #[derive(Debug)]
@@ -68,6 +69,11 @@ pub trait Extractor {
     /// # Errors
     /// As [`Extractor::frame`].
     fn finish(&mut self, out: &mut Outbox<'_>) -> Result<(), NetError>;
+
+    /// Streams forgotten so far to stay within memory: what later rows say of them begins anew.
+    fn let_go(&self) -> u64 {
+        0
+    }
 }
 
 /// Where an extractor puts its rows: collects them into batches for the meter's sink.

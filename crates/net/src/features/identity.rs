@@ -165,7 +165,7 @@ fn push_hex(out: &mut Vec<u8>, id: [u8; 16]) {
     out.extend_from_slice(digits.as_flattened());
 }
 
-fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+pub(super) fn push_address(out: &mut Vec<u8>, address: IpAddr) {
     match address {
         IpAddr::V4(address) => push_v4(out, address.octets()),
         IpAddr::V6(address) => {

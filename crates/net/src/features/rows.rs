@@ -197,6 +197,20 @@ impl RowWriter<'_> {
     }
 }
 
+impl RowWriter<'_> {
+    /// The next column, which is of kind [`ColumnKind::Text`]: `write` appends its value, in UTF-8.
+    #[inline]
+    pub(crate) fn text_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        match self.columns.next() {
+            Some(RowColumn::Text(column)) => {
+                write(&mut column.bytes);
+                column.close();
+            }
+            other => debug_assert!(false, "text for {:?}", other.map(|column| column.kind())),
+        }
+    }
+}
+
 impl Rows {
     /// A writer for the row after the last; the caller counts it.
     pub(crate) fn begin_row(&mut self) -> RowWriter<'_> {

@@ -56,6 +56,7 @@ pub(super) fn run(
         packets_filtered: capture.filtered(),
         backward_times: clock.backward(),
         clock_rebased: clock.rebased(),
+        streams_let_go: extractor.let_go(),
         flows: out.delivered(),
         fault,
         ..report

@@ -5,6 +5,7 @@
 //! transport; the transport names the ports. A packet that carries another one is followed into it ([`tunnel`]).
 //! A new protocol is one file and one line in the layer's `match`.
 
+pub(crate) mod arp;
 pub mod checksum;
 mod ethernet;
 mod extensions;
@@ -190,6 +191,18 @@ pub(crate) fn above_link(link: LinkType, data: &[u8]) -> Option<(u16, usize)> {
         _ => network,
     };
     Some((network.ethertype, network.start))
+/// Where the transport header of a decoded packet starts in the frame's data: behind the IP header and what extends it.
+/// `None` for later fragments, and when the headers before it are cut.
+pub(crate) fn transport_start(frame: &Frame<'_>, decoded: &Decoded) -> Option<usize> {
+    let start = decoded.ip_start as usize;
+    let ip = match decoded.packet?.source {
+        IpAddr::V4(_) => ipv4::header(frame, start),
+        IpAddr::V6(_) => ipv6::header(frame, start),
+    };
+    let ip = extensions::walk(ip.ok()?, frame.data.get(start..)?);
+    let hidden =
+        matches!(ip.fragment, Fragment::Later { .. }) || ip.fault.is_some_and(Fault::hides_transport);
+    (!hidden).then_some(start + ip.header_bytes as usize)
 }
 
 /// The network layer as the link layer announces it.

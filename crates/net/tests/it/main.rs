@@ -11,11 +11,14 @@ mod filters;
 mod flows;
 mod fragments;
 mod inspected;
+mod kitsune;
 mod large;
 #[cfg(target_os = "linux")]
 mod live;
 mod mutated;
 mod netml;
+mod nprint;
+mod packet_rows;
 mod recording;
 mod shared;
 mod tshark;
