@@ -5,17 +5,24 @@
 
 use std::sync::Arc;
 
-use super::netml;
 use super::rows::{RowField, RowKind, RowSchema, RowWriter, Rows};
 use super::spec::SetSpec;
+use super::{kitsune, netml, nprint};
 use crate::NetError;
 use crate::capture::Frame;
 use crate::packet::Decoded;
 
 /// Every such set by name. One set, one file, one line.
-pub static FRAME_SETS: &[&FrameSet] =
-    &[&netml::IAT, &netml::SIZE, &netml::IAT_SIZE, &netml::STATS, &netml::SAMP_NUM, &netml::SAMP_SIZE];
-pub static FRAME_SETS: &[&FrameSet] = &[&super::kitsune::SET, &super::nprint::SET];
+pub static FRAME_SETS: &[&FrameSet] = &[
+    &kitsune::SET,
+    &nprint::SET,
+    &netml::IAT,
+    &netml::SIZE,
+    &netml::IAT_SIZE,
+    &netml::STATS,
+    &netml::SAMP_NUM,
+    &netml::SAMP_SIZE,
+];
 
 /// A named group of columns whose rows are made from frames.
 #[derive(Debug)]

@@ -191,6 +191,8 @@ pub(crate) fn above_link(link: LinkType, data: &[u8]) -> Option<(u16, usize)> {
         _ => network,
     };
     Some((network.ethertype, network.start))
+}
+
 /// Where the transport header of a decoded packet starts in the frame's data: behind the IP header and what extends it.
 /// `None` for later fragments, and when the headers before it are cut.
 pub(crate) fn transport_start(frame: &Frame<'_>, decoded: &Decoded) -> Option<usize> {
