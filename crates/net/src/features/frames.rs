@@ -12,7 +12,7 @@ use crate::capture::Frame;
 use crate::packet::Decoded;
 
 /// Every such set by name. One set, one file, one line.
-pub static FRAME_SETS: &[&FrameSet] = &[];
+pub static FRAME_SETS: &[&FrameSet] = &[&super::networkml::host::SET];
 
 /// A named group of columns whose rows are made from frames.
 #[derive(Debug)]

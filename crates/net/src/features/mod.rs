@@ -33,6 +33,7 @@ pub mod core;
 pub mod flow;
 pub mod frames;
 pub mod identity;
+pub mod networkml;
 mod rows;
 mod spec;
 pub mod splt;
