@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::rows::{RowField, RowKind, RowSchema, RowWriter, Rows};
 use super::spec::SetSpec;
-use super::{kitsune, netml, nprint};
+use super::{kitsune, netml, networkml, nprint};
 use crate::NetError;
 use crate::capture::Frame;
 use crate::packet::Decoded;
@@ -16,6 +16,7 @@ use crate::packet::Decoded;
 pub static FRAME_SETS: &[&FrameSet] = &[
     &kitsune::SET,
     &nprint::SET,
+    &networkml::host::SET,
     &netml::IAT,
     &netml::SIZE,
     &netml::IAT_SIZE,

@@ -35,6 +35,7 @@ pub mod frames;
 pub mod identity;
 pub mod kitsune;
 pub mod netml;
+pub mod networkml;
 pub mod nprint;
 mod packet_identity;
 mod rows;
