@@ -80,10 +80,11 @@ impl Damped {
         self.decay(ts_ns);
         let windows = self.weights.iter_mut().zip(&mut self.means).zip(&mut self.squares);
         for ((weight, mean), square) in windows {
+            let (before, deviation) = (*weight, value - *mean);
             *weight += 1.0;
-            let deviation = value - *mean;
             *mean += deviation / *weight;
-            *square += deviation * (value - *mean);
+            // As `deviation * (value - mean)`, whose second factor is all rounding when what was before weighs little.
+            *square += deviation * deviation * (before / *weight);
         }
     }
 
