@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::atomic::Ordering;
 
+use cormorant_lab::tables::Naming;
 use cormorant_lab::tasks::{extract, flows, inspect};
 use cormorant_lab::{Ctx, LabError};
 
@@ -76,6 +77,7 @@ fn packets_are_accounted_for_and_flows_have_counters() {
         captures: extraction.captures,
         reading: extraction.reading,
         flow: extraction.flow,
+        names: Naming::default(),
         output: extraction.output,
     };
     let report = flows::run(&spec, &Ctx::new(1, 1)).unwrap();

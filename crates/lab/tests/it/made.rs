@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cormorant_lab::extraction::FlowOptions;
 use cormorant_lab::output::Output;
+use cormorant_lab::tables::Naming;
 use cormorant_lab::tasks::extract::{self, Report, Spec};
 use cormorant_lab::{Ctx, LabError};
 
@@ -101,6 +102,7 @@ pub(crate) fn spec(captures: &[PathBuf], output: &Path) -> Spec {
         label_offset_s: 0,
         label: None,
         flow: FlowOptions::default(),
+        names: Naming::default(),
         output: Output::parse(&output.display().to_string()).unwrap(),
     }
 }
