@@ -165,9 +165,11 @@ fn the_seed_moves_shards_but_no_row() {
 fn the_schema_is_known_before_the_capture() {
     let spec = spec(1, 128 << 20);
     let (batches, _) = meter_bytes(&sample(100), &spec);
-    let known = schema(&spec).expect("known sets");
+    let known = schema(&spec).expect("known sets").expect("columns known before reading");
     assert!(batches.iter().all(|batch| batch.schema == known));
-    let plain = schema(&MeterSpec { sets: Vec::new(), ..spec }).expect("no set is fine");
+    let plain = schema(&MeterSpec { sets: Vec::new(), ..spec })
+        .expect("no set is fine")
+        .expect("columns known before reading");
     assert_eq!(plain.fields.iter().filter(|field| field.identity).count(), 15);
     assert!(plain.fields.iter().all(|field| !field.doc.is_empty()));
     assert!(
