@@ -15,6 +15,7 @@ mod large;
 #[cfg(target_os = "linux")]
 mod live;
 mod mutated;
+mod networkml;
 mod recording;
 mod shared;
 mod tshark;
