@@ -49,7 +49,7 @@ impl Naming {
         }
     }
 
-    fn of<'a>(self, name: &'a str) -> &'a str {
+    fn of(self, name: &str) -> &str {
         let Some((_, zeek, nfstream)) = ALIASES.iter().find(|(ours, ..)| *ours == name) else { return name };
         let alias = match self {
             Naming::Cormorant => "",
