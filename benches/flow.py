@@ -28,6 +28,8 @@ RUNS = [
     ("  flow as CSV", ["extract", "--features", "flow", "--threads", 1], "csv"),
     ("  splt", ["extract", "--features", "splt", "--threads", 1], "parquet"),
     ("  flow+splt+context", ["extract", "--features", "flow,splt,context", "--threads", 1], "parquet"),
+    ("  networkml-host", ["extract", "--features", "networkml-host", "--threads", 1], "parquet"),
+    ("  kitsune", ["extract", "--features", "kitsune", "--threads", 1], "parquet"),
 ]
 # What the library does without writing: the examples of the network crate, when they are built.
 PARTS = [

@@ -86,7 +86,7 @@ pub struct MeterReport {
     pub backward_times: u64,
     /// Times the course of time was set back for good.
     pub clock_rebased: u64,
-    /// Flows written, one row each.
+    /// Flows written, one row each; 0 when rows are no flows.
     pub flows: u64,
     /// Flows by why they ended, in the order of [`ExpiryReason::ALL`].
     pub ended: Vec<(&'static str, u64)>,

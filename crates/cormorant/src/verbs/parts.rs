@@ -23,10 +23,11 @@ pub(super) type Pair = (&'static str, String);
 pub(super) fn counts(counted_here: &Counts, seconds: f64) -> Vec<Pair> {
     let Counts { packets, bytes: wire_bytes, flows, .. } = *counted_here;
     let speed = format!("{} packets/s", rate(packets, seconds));
-    let mut pairs = vec![
-        ("packets", format!("{} ({}, {speed})", count(packets), bytes(wire_bytes))),
-        ("flows", format!("{} ({})", count(flows), tally(&counted_here.flows_by_expiry))),
-    ];
+    let mut pairs = vec![("packets", format!("{} ({}, {speed})", count(packets), bytes(wire_bytes)))];
+    // Packets are in rows, but in no flow: the rows are packets or hosts.
+    if flows > 0 || counted_here.packets_in_flows == 0 {
+        pairs.push(("flows", format!("{} ({})", count(flows), tally(&counted_here.flows_by_expiry))));
+    }
     pairs.extend(unread(&counted_here.unread));
     let mut if_any = |name, reasons: &BTreeMap<String, u64>| {
         if reasons.values().any(|number| *number > 0) {

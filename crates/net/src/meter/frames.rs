@@ -6,7 +6,7 @@ use super::{MeterReport, MeterSpec, Progress, TICK_PACKETS, WATCH_TICKS};
 use crate::NetError;
 use crate::capture::{Capture, Next};
 use crate::features::frames::{FrameSet, Outbox};
-use crate::features::{RowSchema, Rows, SetSpec};
+use crate::features::{RowKind, RowSchema, Rows, SetSpec};
 use crate::flow::Clock;
 use crate::packet;
 
@@ -57,7 +57,7 @@ pub(super) fn run(
         backward_times: clock.backward(),
         clock_rebased: clock.rebased(),
         streams_let_go: extractor.let_go(),
-        flows: out.delivered(),
+        flows: if set.kind == RowKind::Flow { out.delivered() } else { 0 },
         fault,
         ..report
     })
