@@ -55,7 +55,7 @@ def parse():
 
 def our_columns(cormorant):
     listed = json.loads(run([cormorant, "list", "features", "--json"]))
-    return next(found["columns"] for found in listed["features"] if found["name"] == "nfstream")
+    return next(found["columns"] for found in listed if found["name"] == "nfstream")
 
 
 class Totals:

@@ -32,6 +32,7 @@ pub mod context;
 pub mod core;
 pub mod flow;
 pub mod identity;
+pub mod nfstream;
 mod rows;
 pub mod splt;
 
@@ -39,12 +40,13 @@ use std::sync::Arc;
 
 use crate::NetError;
 pub use crate::flow::Flow;
+use crate::flow::FlowRules;
 use crate::packet::Tunnels;
 use context::Context;
 pub use rows::{ColumnKind, RowColumn, RowField, RowKind, RowSchema, Rows, TextColumn};
 
 /// Every feature set by name. One set, one file, one line.
-pub static FEATURE_SETS: &[&FeatureSet] = &[&flow::SET, &splt::SET, &context::SET];
+pub static FEATURE_SETS: &[&FeatureSet] = &[&flow::SET, &splt::SET, &context::SET, &nfstream::SET];
 
 /// A named group of columns that are computed together.
 #[derive(Debug)]
@@ -55,6 +57,9 @@ pub struct FeatureSet {
     pub doc: &'static str,
     /// What the flow table must keep for it.
     pub needs: Needs,
+    /// What must end flows for its columns to mean what they say; `None` when any rules will do: such a set goes along
+    /// with what another one asks for.
+    pub rules: Option<FlowRules>,
     /// Its columns in their order.
     pub columns: &'static [Column],
 }
@@ -109,6 +114,8 @@ impl Needs {
     pub const SPLT: Needs = Needs(2);
     /// The flows of the same hosts that left before ([`Context`]); kept beside the flow table, not in it.
     pub const CONTEXT: Needs = Needs(4);
+    /// Frames and milliseconds of both directions ([`crate::flow::Wire`]).
+    pub const WIRE: Needs = Needs(8);
 
     /// Both together.
     #[must_use]
@@ -138,6 +145,12 @@ fn find(name: &str) -> Result<&'static FeatureSet, NetError> {
         name: name.to_owned(),
         known: FEATURE_SETS.iter().map(|set| set.name).collect::<Vec<_>>().join(", "),
     })
+}
+
+/// What ends flows when these sets are asked for: what the first that cares says, else what is configured. So far no two
+/// sets care for different rules.
+pub(crate) fn rules(sets: &[&'static FeatureSet], configured: FlowRules) -> FlowRules {
+    sets.iter().find_map(|set| set.rules).unwrap_or(configured)
 }
 
 /// The columns of flow rows with these sets: identity first, then the sets in their order.

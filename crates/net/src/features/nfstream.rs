@@ -46,63 +46,353 @@ pub static SET: FeatureSet = FeatureSet {
 };
 
 static COLUMNS: &[Column] = &[
-    column!(U64, "bidirectional_duration_ms", "ms", "from the first frame to the last, times as the set has them", |f| f.wire.both.duration_ms()),
-    column!(U64, "bidirectional_packets", "packets", "frames of both directions, later fragments left out", |f| f.wire.both.size.count()),
-    column!(U64, "bidirectional_bytes", "bytes", "sum of frame lengths on the wire, both directions", |f| f.wire.both.size.sum()),
-    column!(U64, "src2dst_duration_ms", "ms", "as bidirectional_duration_ms, frames of the direction of the first packet; 0 without any", |f| f.wire.forward.duration_ms()),
-    column!(U64, "src2dst_packets", "packets", "frames of the direction of the first packet, later fragments left out", |f| f.wire.forward.size.count()),
-    column!(U64, "src2dst_bytes", "bytes", "sum of frame lengths on the wire, the direction of the first packet", |f| f.wire.forward.size.sum()),
-    column!(U64, "dst2src_duration_ms", "ms", "as bidirectional_duration_ms, frames of the other direction; 0 without any", |f| f.wire.backward.duration_ms()),
-    column!(U64, "dst2src_packets", "packets", "frames of the other direction, later fragments left out", |f| f.wire.backward.size.count()),
-    column!(U64, "dst2src_bytes", "bytes", "sum of frame lengths on the wire, the other direction", |f| f.wire.backward.size.sum()),
-    column!(U64, "bidirectional_min_ps", "bytes", "smallest frame length on the wire, both directions; 0 without any", |f| f.wire.both.size.min()),
-    column!(F64, "bidirectional_mean_ps", "bytes", "mean frame length on the wire, both directions; 0 without any", |f| f.wire.both.size.mean()),
-    column!(F64, "bidirectional_stddev_ps", "bytes", "sample standard deviation (divisor n - 1; 0 with fewer than two) of the frame length on the wire, both directions", |f| f.wire.both.size.std()),
-    column!(U64, "bidirectional_max_ps", "bytes", "largest frame length on the wire, both directions; 0 without any", |f| f.wire.both.size.max()),
-    column!(U64, "src2dst_min_ps", "bytes", "smallest frame length on the wire, the direction of the first packet; 0 without any", |f| f.wire.forward.size.min()),
-    column!(F64, "src2dst_mean_ps", "bytes", "mean frame length on the wire, the direction of the first packet; 0 without any", |f| f.wire.forward.size.mean()),
-    column!(F64, "src2dst_stddev_ps", "bytes", "sample standard deviation (divisor n - 1; 0 with fewer than two) of the frame length on the wire, the direction of the first packet", |f| f.wire.forward.size.std()),
-    column!(U64, "src2dst_max_ps", "bytes", "largest frame length on the wire, the direction of the first packet; 0 without any", |f| f.wire.forward.size.max()),
-    column!(U64, "dst2src_min_ps", "bytes", "smallest frame length on the wire, the other direction; 0 without any", |f| f.wire.backward.size.min()),
-    column!(F64, "dst2src_mean_ps", "bytes", "mean frame length on the wire, the other direction; 0 without any", |f| f.wire.backward.size.mean()),
-    column!(F64, "dst2src_stddev_ps", "bytes", "sample standard deviation (divisor n - 1; 0 with fewer than two) of the frame length on the wire, the other direction", |f| f.wire.backward.size.std()),
-    column!(U64, "dst2src_max_ps", "bytes", "largest frame length on the wire, the other direction; 0 without any", |f| f.wire.backward.size.max()),
-    column!(U64, "bidirectional_min_piat_ms", "ms", "smallest gap between consecutive frames, both directions; 0 without any", |f| f.wire.both.piat_ms.min()),
-    column!(F64, "bidirectional_mean_piat_ms", "ms", "mean gap between consecutive frames, both directions; 0 without any", |f| f.wire.both.piat_ms.mean()),
-    column!(F64, "bidirectional_stddev_piat_ms", "ms", "sample standard deviation (divisor n - 1; 0 with fewer than two) of the gap between consecutive frames, both directions", |f| f.wire.both.piat_ms.std()),
-    column!(U64, "bidirectional_max_piat_ms", "ms", "largest gap between consecutive frames, both directions; 0 without any", |f| f.wire.both.piat_ms.max()),
-    column!(U64, "src2dst_min_piat_ms", "ms", "smallest gap between consecutive frames, the direction of the first packet; 0 without any", |f| f.wire.forward.piat_ms.min()),
-    column!(F64, "src2dst_mean_piat_ms", "ms", "mean gap between consecutive frames, the direction of the first packet; 0 without any", |f| f.wire.forward.piat_ms.mean()),
-    column!(F64, "src2dst_stddev_piat_ms", "ms", "sample standard deviation (divisor n - 1; 0 with fewer than two) of the gap between consecutive frames, the direction of the first packet", |f| f.wire.forward.piat_ms.std()),
-    column!(U64, "src2dst_max_piat_ms", "ms", "largest gap between consecutive frames, the direction of the first packet; 0 without any", |f| f.wire.forward.piat_ms.max()),
-    column!(U64, "dst2src_min_piat_ms", "ms", "smallest gap between consecutive frames, the other direction; 0 without any", |f| f.wire.backward.piat_ms.min()),
-    column!(F64, "dst2src_mean_piat_ms", "ms", "mean gap between consecutive frames, the other direction; 0 without any", |f| f.wire.backward.piat_ms.mean()),
-    column!(F64, "dst2src_stddev_piat_ms", "ms", "sample standard deviation (divisor n - 1; 0 with fewer than two) of the gap between consecutive frames, the other direction", |f| f.wire.backward.piat_ms.std()),
-    column!(U64, "dst2src_max_piat_ms", "ms", "largest gap between consecutive frames, the other direction; 0 without any", |f| f.wire.backward.piat_ms.max()),
-    column!(U64, "bidirectional_syn_packets", "packets", "TCP segments with SYN, both directions", |f| f.wire.both.flagged(TcpFlags::SYN)),
-    column!(U64, "bidirectional_cwr_packets", "packets", "TCP segments with CWR, both directions", |f| f.wire.both.flagged(TcpFlags::CWR)),
-    column!(U64, "bidirectional_ece_packets", "packets", "TCP segments with ECE, both directions", |f| f.wire.both.flagged(TcpFlags::ECE)),
-    column!(U64, "bidirectional_urg_packets", "packets", "TCP segments with URG, both directions", |f| f.wire.both.flagged(TcpFlags::URG)),
-    column!(U64, "bidirectional_ack_packets", "packets", "TCP segments with ACK, both directions", |f| f.wire.both.flagged(TcpFlags::ACK)),
-    column!(U64, "bidirectional_psh_packets", "packets", "TCP segments with PSH, both directions", |f| f.wire.both.flagged(TcpFlags::PSH)),
-    column!(U64, "bidirectional_rst_packets", "packets", "TCP segments with RST, both directions", |f| f.wire.both.flagged(TcpFlags::RST)),
-    column!(U64, "bidirectional_fin_packets", "packets", "TCP segments with FIN, both directions", |f| f.wire.both.flagged(TcpFlags::FIN)),
-    column!(U64, "src2dst_syn_packets", "packets", "TCP segments with SYN, the direction of the first packet", |f| f.wire.forward.flagged(TcpFlags::SYN)),
-    column!(U64, "src2dst_cwr_packets", "packets", "TCP segments with CWR, the direction of the first packet", |f| f.wire.forward.flagged(TcpFlags::CWR)),
-    column!(U64, "src2dst_ece_packets", "packets", "TCP segments with ECE, the direction of the first packet", |f| f.wire.forward.flagged(TcpFlags::ECE)),
-    column!(U64, "src2dst_urg_packets", "packets", "TCP segments with URG, the direction of the first packet", |f| f.wire.forward.flagged(TcpFlags::URG)),
-    column!(U64, "src2dst_ack_packets", "packets", "TCP segments with ACK, the direction of the first packet", |f| f.wire.forward.flagged(TcpFlags::ACK)),
-    column!(U64, "src2dst_psh_packets", "packets", "TCP segments with PSH, the direction of the first packet", |f| f.wire.forward.flagged(TcpFlags::PSH)),
-    column!(U64, "src2dst_rst_packets", "packets", "TCP segments with RST, the direction of the first packet", |f| f.wire.forward.flagged(TcpFlags::RST)),
-    column!(U64, "src2dst_fin_packets", "packets", "TCP segments with FIN, the direction of the first packet", |f| f.wire.forward.flagged(TcpFlags::FIN)),
-    column!(U64, "dst2src_syn_packets", "packets", "TCP segments with SYN, the other direction", |f| f.wire.backward.flagged(TcpFlags::SYN)),
-    column!(U64, "dst2src_cwr_packets", "packets", "TCP segments with CWR, the other direction", |f| f.wire.backward.flagged(TcpFlags::CWR)),
-    column!(U64, "dst2src_ece_packets", "packets", "TCP segments with ECE, the other direction", |f| f.wire.backward.flagged(TcpFlags::ECE)),
-    column!(U64, "dst2src_urg_packets", "packets", "TCP segments with URG, the other direction", |f| f.wire.backward.flagged(TcpFlags::URG)),
-    column!(U64, "dst2src_ack_packets", "packets", "TCP segments with ACK, the other direction", |f| f.wire.backward.flagged(TcpFlags::ACK)),
-    column!(U64, "dst2src_psh_packets", "packets", "TCP segments with PSH, the other direction", |f| f.wire.backward.flagged(TcpFlags::PSH)),
-    column!(U64, "dst2src_rst_packets", "packets", "TCP segments with RST, the other direction", |f| f.wire.backward.flagged(TcpFlags::RST)),
-    column!(U64, "dst2src_fin_packets", "packets", "TCP segments with FIN, the other direction", |f| f.wire.backward.flagged(TcpFlags::FIN)),
+    column!(
+        U64,
+        "bidirectional_duration_ms",
+        "ms",
+        "from the first frame to the last, times as the set has them",
+        |f| f.wire.both.duration_ms()
+    ),
+    column!(
+        U64,
+        "bidirectional_packets",
+        "packets",
+        "frames of both directions, later fragments left out",
+        |f| f.wire.both.size.count()
+    ),
+    column!(U64, "bidirectional_bytes", "bytes", "sum of frame lengths on the wire, both directions", |f| f
+        .wire
+        .both
+        .size
+        .sum()),
+    column!(
+        U64,
+        "src2dst_duration_ms",
+        "ms",
+        "as bidirectional_duration_ms, frames of the direction of the first packet; 0 without any",
+        |f| f.wire.forward.duration_ms()
+    ),
+    column!(
+        U64,
+        "src2dst_packets",
+        "packets",
+        "frames of the direction of the first packet, later fragments left out",
+        |f| f.wire.forward.size.count()
+    ),
+    column!(
+        U64,
+        "src2dst_bytes",
+        "bytes",
+        "sum of frame lengths on the wire, the direction of the first packet",
+        |f| f.wire.forward.size.sum()
+    ),
+    column!(
+        U64,
+        "dst2src_duration_ms",
+        "ms",
+        "as bidirectional_duration_ms, frames of the other direction; 0 without any",
+        |f| f.wire.backward.duration_ms()
+    ),
+    column!(
+        U64,
+        "dst2src_packets",
+        "packets",
+        "frames of the other direction, later fragments left out",
+        |f| f.wire.backward.size.count()
+    ),
+    column!(U64, "dst2src_bytes", "bytes", "sum of frame lengths on the wire, the other direction", |f| f
+        .wire
+        .backward
+        .size
+        .sum()),
+    column!(
+        U64,
+        "bidirectional_min_ps",
+        "bytes",
+        "smallest frame length on the wire, both directions; 0 without any",
+        |f| f.wire.both.size.min()
+    ),
+    column!(
+        F64,
+        "bidirectional_mean_ps",
+        "bytes",
+        "mean frame length on the wire, both directions; 0 without any",
+        |f| f.wire.both.size.mean()
+    ),
+    column!(
+        F64,
+        "bidirectional_stddev_ps",
+        "bytes",
+        "sample standard deviation (divisor n - 1; 0 with fewer than two) of the frame length on the wire, both directions",
+        |f| f.wire.both.size.std()
+    ),
+    column!(
+        U64,
+        "bidirectional_max_ps",
+        "bytes",
+        "largest frame length on the wire, both directions; 0 without any",
+        |f| f.wire.both.size.max()
+    ),
+    column!(
+        U64,
+        "src2dst_min_ps",
+        "bytes",
+        "smallest frame length on the wire, the direction of the first packet; 0 without any",
+        |f| f.wire.forward.size.min()
+    ),
+    column!(
+        F64,
+        "src2dst_mean_ps",
+        "bytes",
+        "mean frame length on the wire, the direction of the first packet; 0 without any",
+        |f| f.wire.forward.size.mean()
+    ),
+    column!(
+        F64,
+        "src2dst_stddev_ps",
+        "bytes",
+        "sample standard deviation (divisor n - 1; 0 with fewer than two) of the frame length on the wire, the direction of the first packet",
+        |f| f.wire.forward.size.std()
+    ),
+    column!(
+        U64,
+        "src2dst_max_ps",
+        "bytes",
+        "largest frame length on the wire, the direction of the first packet; 0 without any",
+        |f| f.wire.forward.size.max()
+    ),
+    column!(
+        U64,
+        "dst2src_min_ps",
+        "bytes",
+        "smallest frame length on the wire, the other direction; 0 without any",
+        |f| f.wire.backward.size.min()
+    ),
+    column!(
+        F64,
+        "dst2src_mean_ps",
+        "bytes",
+        "mean frame length on the wire, the other direction; 0 without any",
+        |f| f.wire.backward.size.mean()
+    ),
+    column!(
+        F64,
+        "dst2src_stddev_ps",
+        "bytes",
+        "sample standard deviation (divisor n - 1; 0 with fewer than two) of the frame length on the wire, the other direction",
+        |f| f.wire.backward.size.std()
+    ),
+    column!(
+        U64,
+        "dst2src_max_ps",
+        "bytes",
+        "largest frame length on the wire, the other direction; 0 without any",
+        |f| f.wire.backward.size.max()
+    ),
+    column!(
+        U64,
+        "bidirectional_min_piat_ms",
+        "ms",
+        "smallest gap between consecutive frames, both directions; 0 without any",
+        |f| f.wire.both.piat_ms.min()
+    ),
+    column!(
+        F64,
+        "bidirectional_mean_piat_ms",
+        "ms",
+        "mean gap between consecutive frames, both directions; 0 without any",
+        |f| f.wire.both.piat_ms.mean()
+    ),
+    column!(
+        F64,
+        "bidirectional_stddev_piat_ms",
+        "ms",
+        "sample standard deviation (divisor n - 1; 0 with fewer than two) of the gap between consecutive frames, both directions",
+        |f| f.wire.both.piat_ms.std()
+    ),
+    column!(
+        U64,
+        "bidirectional_max_piat_ms",
+        "ms",
+        "largest gap between consecutive frames, both directions; 0 without any",
+        |f| f.wire.both.piat_ms.max()
+    ),
+    column!(
+        U64,
+        "src2dst_min_piat_ms",
+        "ms",
+        "smallest gap between consecutive frames, the direction of the first packet; 0 without any",
+        |f| f.wire.forward.piat_ms.min()
+    ),
+    column!(
+        F64,
+        "src2dst_mean_piat_ms",
+        "ms",
+        "mean gap between consecutive frames, the direction of the first packet; 0 without any",
+        |f| f.wire.forward.piat_ms.mean()
+    ),
+    column!(
+        F64,
+        "src2dst_stddev_piat_ms",
+        "ms",
+        "sample standard deviation (divisor n - 1; 0 with fewer than two) of the gap between consecutive frames, the direction of the first packet",
+        |f| f.wire.forward.piat_ms.std()
+    ),
+    column!(
+        U64,
+        "src2dst_max_piat_ms",
+        "ms",
+        "largest gap between consecutive frames, the direction of the first packet; 0 without any",
+        |f| f.wire.forward.piat_ms.max()
+    ),
+    column!(
+        U64,
+        "dst2src_min_piat_ms",
+        "ms",
+        "smallest gap between consecutive frames, the other direction; 0 without any",
+        |f| f.wire.backward.piat_ms.min()
+    ),
+    column!(
+        F64,
+        "dst2src_mean_piat_ms",
+        "ms",
+        "mean gap between consecutive frames, the other direction; 0 without any",
+        |f| f.wire.backward.piat_ms.mean()
+    ),
+    column!(
+        F64,
+        "dst2src_stddev_piat_ms",
+        "ms",
+        "sample standard deviation (divisor n - 1; 0 with fewer than two) of the gap between consecutive frames, the other direction",
+        |f| f.wire.backward.piat_ms.std()
+    ),
+    column!(
+        U64,
+        "dst2src_max_piat_ms",
+        "ms",
+        "largest gap between consecutive frames, the other direction; 0 without any",
+        |f| f.wire.backward.piat_ms.max()
+    ),
+    column!(U64, "bidirectional_syn_packets", "packets", "TCP segments with SYN, both directions", |f| f
+        .wire
+        .both
+        .flagged(TcpFlags::SYN)),
+    column!(U64, "bidirectional_cwr_packets", "packets", "TCP segments with CWR, both directions", |f| f
+        .wire
+        .both
+        .flagged(TcpFlags::CWR)),
+    column!(U64, "bidirectional_ece_packets", "packets", "TCP segments with ECE, both directions", |f| f
+        .wire
+        .both
+        .flagged(TcpFlags::ECE)),
+    column!(U64, "bidirectional_urg_packets", "packets", "TCP segments with URG, both directions", |f| f
+        .wire
+        .both
+        .flagged(TcpFlags::URG)),
+    column!(U64, "bidirectional_ack_packets", "packets", "TCP segments with ACK, both directions", |f| f
+        .wire
+        .both
+        .flagged(TcpFlags::ACK)),
+    column!(U64, "bidirectional_psh_packets", "packets", "TCP segments with PSH, both directions", |f| f
+        .wire
+        .both
+        .flagged(TcpFlags::PSH)),
+    column!(U64, "bidirectional_rst_packets", "packets", "TCP segments with RST, both directions", |f| f
+        .wire
+        .both
+        .flagged(TcpFlags::RST)),
+    column!(U64, "bidirectional_fin_packets", "packets", "TCP segments with FIN, both directions", |f| f
+        .wire
+        .both
+        .flagged(TcpFlags::FIN)),
+    column!(
+        U64,
+        "src2dst_syn_packets",
+        "packets",
+        "TCP segments with SYN, the direction of the first packet",
+        |f| f.wire.forward.flagged(TcpFlags::SYN)
+    ),
+    column!(
+        U64,
+        "src2dst_cwr_packets",
+        "packets",
+        "TCP segments with CWR, the direction of the first packet",
+        |f| f.wire.forward.flagged(TcpFlags::CWR)
+    ),
+    column!(
+        U64,
+        "src2dst_ece_packets",
+        "packets",
+        "TCP segments with ECE, the direction of the first packet",
+        |f| f.wire.forward.flagged(TcpFlags::ECE)
+    ),
+    column!(
+        U64,
+        "src2dst_urg_packets",
+        "packets",
+        "TCP segments with URG, the direction of the first packet",
+        |f| f.wire.forward.flagged(TcpFlags::URG)
+    ),
+    column!(
+        U64,
+        "src2dst_ack_packets",
+        "packets",
+        "TCP segments with ACK, the direction of the first packet",
+        |f| f.wire.forward.flagged(TcpFlags::ACK)
+    ),
+    column!(
+        U64,
+        "src2dst_psh_packets",
+        "packets",
+        "TCP segments with PSH, the direction of the first packet",
+        |f| f.wire.forward.flagged(TcpFlags::PSH)
+    ),
+    column!(
+        U64,
+        "src2dst_rst_packets",
+        "packets",
+        "TCP segments with RST, the direction of the first packet",
+        |f| f.wire.forward.flagged(TcpFlags::RST)
+    ),
+    column!(
+        U64,
+        "src2dst_fin_packets",
+        "packets",
+        "TCP segments with FIN, the direction of the first packet",
+        |f| f.wire.forward.flagged(TcpFlags::FIN)
+    ),
+    column!(U64, "dst2src_syn_packets", "packets", "TCP segments with SYN, the other direction", |f| f
+        .wire
+        .backward
+        .flagged(TcpFlags::SYN)),
+    column!(U64, "dst2src_cwr_packets", "packets", "TCP segments with CWR, the other direction", |f| f
+        .wire
+        .backward
+        .flagged(TcpFlags::CWR)),
+    column!(U64, "dst2src_ece_packets", "packets", "TCP segments with ECE, the other direction", |f| f
+        .wire
+        .backward
+        .flagged(TcpFlags::ECE)),
+    column!(U64, "dst2src_urg_packets", "packets", "TCP segments with URG, the other direction", |f| f
+        .wire
+        .backward
+        .flagged(TcpFlags::URG)),
+    column!(U64, "dst2src_ack_packets", "packets", "TCP segments with ACK, the other direction", |f| f
+        .wire
+        .backward
+        .flagged(TcpFlags::ACK)),
+    column!(U64, "dst2src_psh_packets", "packets", "TCP segments with PSH, the other direction", |f| f
+        .wire
+        .backward
+        .flagged(TcpFlags::PSH)),
+    column!(U64, "dst2src_rst_packets", "packets", "TCP segments with RST, the other direction", |f| f
+        .wire
+        .backward
+        .flagged(TcpFlags::RST)),
+    column!(U64, "dst2src_fin_packets", "packets", "TCP segments with FIN, the other direction", |f| f
+        .wire
+        .backward
+        .flagged(TcpFlags::FIN)),
     column!(
         I64 * SPLT_PACKETS,
         "splt_direction",
