@@ -28,6 +28,8 @@ FIELDS = [
     "frame.number", "frame.len", "frame.cap_len", "frame.protocols", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "ip.proto", "ip.len", "ip.flags.mf",
     "ip.frag_offset", "ipv6.fraghdr.nxt", "frame.time_epoch", "vlan.id", "vlan.etype",
 ]
+# Half of the nanoseconds that 64 bits hold.
+CLOCK_END_S = 2**62 / 1e9
 ICMP, WITH_PORTS = ("1", "58"), ("1", "6", "17", "58")
 
 
@@ -211,11 +213,12 @@ class Traits:
         command += ["-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE"]
         command += [part for field in FIELDS for part in ("-e", field)]
         text = subprocess.run(command, capture_output=True, timeout=900).stdout.decode(errors="replace")
-        self.found, self.backward, latest = defaultdict(dict), False, 0.0
+        self.found, self.backward, self.beyond, latest = defaultdict(dict), False, False, 0.0
         for line in text.splitlines():
             frame = dict(zip(FIELDS, line.split("\t")))
             time = float(frame["frame.time_epoch"]) if frame["frame.time_epoch"].replace(".", "").isdigit() else latest
             self.backward |= time < latest
+            self.beyond |= time > CLOCK_END_S
             latest = max(time, latest)
             self.add(frame, frame["frame.protocols"].split(":"))
 
@@ -248,6 +251,8 @@ class Traits:
             return (found or ["encapsulation"])[0]
         if found:
             return found[0]
+        if self.beyond:
+            return "packet times beyond the year 2116, where cormorant's clock ends"
         return "packet times that go back" if self.backward else None
 
 
