@@ -171,7 +171,8 @@ fn number(value: f64) -> String {
 /// What a column is about, whatever statistic of it: its direction, and its theme or else its name.
 fn topic(feature: &str) -> (&str, &str) {
     let (direction, base) = match feature.split_once('_') {
-        Some((direction @ ("fwd" | "bwd"), base)) => (direction, base),
+        Some((direction @ ("fwd" | "bwd" | "src2dst" | "dst2src"), base)) => (direction, base),
+        Some(("bidirectional", base)) => ("", base),
         _ => ("", feature),
     };
     if let Some((_, theme)) = THEMES.iter().find(|(part, _)| base.contains(part)) {
@@ -195,8 +196,9 @@ const STATISTICS: [&str; 4] = ["_min", "_mean", "_std", "_max"];
 /// What a column is called in a sentence: from the table, else its name with spaces.
 fn subject(feature: &str) -> String {
     let (base, direction) = match feature.split_once('_') {
-        Some(("fwd", base)) => (base, " sent"),
-        Some(("bwd", base)) => (base, " in reply"),
+        Some(("fwd" | "src2dst", base)) => (base, " sent"),
+        Some(("bwd" | "dst2src", base)) => (base, " in reply"),
+        Some(("bidirectional", base)) => (base, ""),
         _ => (feature, ""),
     };
     if let Some((_, words)) = SUBJECTS.iter().find(|(name, _)| *name == base) {
@@ -216,6 +218,8 @@ const PLACED: &[(&str, &str)] = &[
     ("splt_bytes", "payload of data packet {}"),
     ("splt_direction", "direction of data packet {}"),
     ("splt_iat_s", "wait before data packet {}"),
+    ("splt_ps", "size of packet {}"),
+    ("splt_piat_ms", "wait before packet {}"),
 ];
 
 /// Columns without direction; `{}` is where it goes.
@@ -277,6 +281,23 @@ const SUBJECTS: &[(&str, &str)] = &[
     ("window_min", "least room for data announced{}"),
     ("zero_windows", "announcements of no room for data{}"),
     ("fragments", "pieces of split packets"),
+    ("duration_ms", "duration{}"),
+    ("min_ps", "smallest frame{}"),
+    ("mean_ps", "average frame{}"),
+    ("stddev_ps", "variation of frame sizes{}"),
+    ("max_ps", "largest frame{}"),
+    ("min_piat_ms", "shortest gap between frames{}"),
+    ("mean_piat_ms", "average gap between frames{}"),
+    ("stddev_piat_ms", "variation of gaps between frames{}"),
+    ("max_piat_ms", "longest gap between frames{}"),
+    ("syn_packets", "packets with SYN{}"),
+    ("cwr_packets", "packets with CWR{}"),
+    ("ece_packets", "packets with ECE{}"),
+    ("urg_packets", "packets with URG{}"),
+    ("ack_packets", "packets with ACK{}"),
+    ("psh_packets", "packets with PSH{}"),
+    ("rst_packets", "packets with RST{}"),
+    ("fin_packets", "packets with FIN{}"),
     ("source_flows", "flows of this source lately"),
     ("source_destinations", "hosts this source turned to lately"),
     ("source_ports", "services this source tried lately"),

@@ -140,13 +140,14 @@ pub fn meter(
         Selection::Flows(sets) => sets,
         Selection::Frames(set, options) => return frames::run(capture, spec, set, &options, watch, sink),
     };
+    let flow = FlowConfig { rules: features::rules(&sets, spec.flow.rules), ..spec.flow.clone() };
     let mut outlet = Outlet::new(&sets, spec.batch_rows, sink)?;
     let mut intake = Intake::new(capture, spec.flow.seed);
     let needs = sets.iter().fold(Needs::CORE, |needs, set| needs.with(set.needs));
     let counts = if spec.threads <= 1 {
-        in_place(&mut intake, FlowTable::new(&spec.flow, needs), watch, &mut outlet)?
+        in_place(&mut intake, FlowTable::new(&flow, needs), watch, &mut outlet)?
     } else {
-        workers::run(&mut intake, spec, needs, &sets, watch, &mut outlet)?
+        workers::run(&mut intake, &MeterSpec { flow, ..spec.clone() }, needs, &sets, watch, &mut outlet)?
     };
     outlet.flush()?;
     Ok(report(intake, counts, outlet.delivered))

@@ -68,6 +68,7 @@ pub static SET: FeatureSet = FeatureSet {
           flows to this service, and who else talks to the destination; over the last 100 flows of each host that began within \
           300 s. Finds what no single flow shows: scans, sweeps, guessing, beacons. Give it beside `flow`.",
     needs: Needs::CONTEXT,
+    rules: None,
     columns: &[
         count("source_flows", "flows", "recent flows of the source, this one included", |c| {
             Value::U64(c.source_flows)

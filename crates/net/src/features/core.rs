@@ -7,6 +7,7 @@ pub static SET: FeatureSet = FeatureSet {
     name: "core",
     doc: "Duration, packets and bytes of both directions: what a flow record always has.",
     needs: Needs::CORE,
+    rules: None,
     columns: &[
         DURATION,
         PACKETS,

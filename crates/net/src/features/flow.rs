@@ -25,6 +25,7 @@ pub static SET: FeatureSet = FeatureSet {
           payload sizes, inter-arrival times, active and idle periods, bursts, TCP flags, handshake, retransmissions \
           and windows. Fit for traffic whose payload is encrypted.",
     needs: Needs::STATS,
+    rules: None,
     columns: COLUMNS,
 };
 

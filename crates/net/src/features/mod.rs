@@ -36,6 +36,7 @@ pub mod identity;
 pub mod kitsune;
 pub mod netml;
 pub mod networkml;
+pub mod nfstream;
 pub mod nprint;
 mod packet_identity;
 mod rows;
@@ -46,6 +47,7 @@ use std::sync::Arc;
 
 use crate::NetError;
 pub use crate::flow::Flow;
+use crate::flow::FlowRules;
 use crate::packet::Tunnels;
 use context::Context;
 pub use rows::{ColumnKind, RowColumn, RowField, RowKind, RowSchema, RowWriter, Rows, TextColumn};
@@ -53,7 +55,7 @@ pub use spec::SetSpec;
 pub(crate) use spec::{Selection, select};
 
 /// Every feature set by name. One set, one file, one line.
-pub static FEATURE_SETS: &[&FeatureSet] = &[&flow::SET, &splt::SET, &context::SET];
+pub static FEATURE_SETS: &[&FeatureSet] = &[&flow::SET, &splt::SET, &context::SET, &nfstream::SET];
 
 /// A named group of columns that are computed together.
 #[derive(Debug)]
@@ -64,6 +66,9 @@ pub struct FeatureSet {
     pub doc: &'static str,
     /// What the flow table must keep for it.
     pub needs: Needs,
+    /// What must end flows for its columns to mean what they say; `None` when any rules will do: such a set goes along
+    /// with what another one asks for.
+    pub rules: Option<FlowRules>,
     /// Its columns in their order.
     pub columns: &'static [Column],
 }
@@ -118,6 +123,8 @@ impl Needs {
     pub const SPLT: Needs = Needs(2);
     /// The flows of the same hosts that left before ([`Context`]); kept beside the flow table, not in it.
     pub const CONTEXT: Needs = Needs(4);
+    /// Frames and milliseconds of both directions ([`crate::flow::Wire`]).
+    pub const WIRE: Needs = Needs(8);
 
     /// Both together.
     #[must_use]
@@ -129,6 +136,12 @@ impl Needs {
     pub const fn has(self, other: Needs) -> bool {
         self.0 & other.0 == other.0
     }
+}
+
+/// What ends flows when these sets are asked for: what the first that cares says, else what is configured. So far no two
+/// sets care for different rules.
+pub(crate) fn rules(sets: &[&'static FeatureSet], configured: FlowRules) -> FlowRules {
+    sets.iter().find_map(|set| set.rules).unwrap_or(configured)
 }
 
 /// The columns of flow rows with these sets: identity first, then the sets in their order.

@@ -11,6 +11,7 @@ pub static SET: FeatureSet = FeatureSet {
           Retransmitted payload counts as often as it was captured. Unused places are 0 in all three columns; \
           splt_direction tells them from used ones.",
     needs: Needs::SPLT,
+    rules: None,
     columns: &[
         column!(
             U64 * SPLT_PACKETS,

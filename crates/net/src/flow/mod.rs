@@ -20,6 +20,7 @@ mod state;
 mod stats;
 mod table;
 mod tcp;
+mod wire;
 
 pub use clock::{Clock, REBASE_NS, REBASE_PACKETS};
 pub use key::{FlowKey, Orientation};
@@ -28,6 +29,7 @@ pub use splt::{SPLT_PACKETS, Splt, SpltPacket};
 pub use state::{Class, Core, Direction};
 pub use stats::{ACTIVITY_GAP_NS, BURST_GAP_NS, Counts, Handshake, LARGE_BYTES, SMALL_BYTES, Side, Stats};
 pub use table::{Arrival, FlowTable, Order, SHARDS, TableCounts};
+pub use wire::{Wire, WirePacket, WireSide};
 
 use crate::NetError;
 
@@ -36,6 +38,8 @@ const SECOND_NS: i64 = 1_000_000_000;
 /// Timeouts and bounds of the flow table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowConfig {
+    /// What ends a flow besides memory. A feature set with rules of its own goes first ([`crate::features::FeatureSet::rules`]).
+    pub rules: FlowRules,
     /// A flow ends this long after its last packet: 120 s (NFStream, RustiFlow). No other timeout for quiet flows is longer.
     pub idle_ns: i64,
     /// A flow is cut by the first packet that comes this long after its first one, and continues as a new record
@@ -62,6 +66,7 @@ pub struct FlowConfig {
 impl Default for FlowConfig {
     fn default() -> FlowConfig {
         FlowConfig {
+            rules: FlowRules::Connections,
             idle_ns: 120 * SECOND_NS,
             active_ns: 1800 * SECOND_NS,
             close_delay_ns: 5 * SECOND_NS,
@@ -96,6 +101,20 @@ impl FlowConfig {
             Some((what, found_ns)) => Err(NetError::Timeout { what, found_ns }),
         }
     }
+}
+
+/// What ends a flow, and whose it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FlowRules {
+    /// A TCP connection is a flow: it ends when it was closed or its ports are used by another one, and belongs to whom its
+    /// handshake says (see `tcp`).
+    #[default]
+    Connections,
+    /// Time alone, as in NFStream: a flow ends by the idle and the active timeout, never by what its packets say, and
+    /// belongs to the sender of its first packet, after a cut as well. Both timeouts are whole milliseconds (parts are
+    /// rounded up) and counted from the last and the first packet's time with its parts of milliseconds dropped. The close
+    /// delay and the half-open timeout mean nothing.
+    Timeouts,
 }
 
 /// How long flows of each class may be quiet while their shard is more than nine tenths full. Only a new flow looks at that, so
@@ -181,6 +200,8 @@ pub struct Flow<'a> {
     pub stats: &'a Stats,
     /// The first packets with payload.
     pub splt: &'a Splt,
+    /// Frames and milliseconds.
+    pub wire: &'a Wire,
     /// Why it ended.
     pub reason: ExpiryReason,
     /// Seed of the community ID.

@@ -15,12 +15,14 @@ use super::splt::Splt;
 use super::state::{Class, Core};
 use super::stats::Stats;
 use super::table::{Arrival, Order};
-use super::{ExpiryReason, FlowConfig};
+use super::wire::Wire;
+use super::{ExpiryReason, FlowConfig, FlowRules, tcp};
 use crate::features::Needs;
 
 /// Bounds that all shards share.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
+    rules: FlowRules,
     timeouts_ns: [i64; CLASSES],
     emergency_ns: [i64; CLASSES],
     active_ns: i64,
@@ -41,18 +43,18 @@ impl Limits {
             + size::<Link>()
             + BUCKET_BYTES
             + if needs.has(Needs::STATS) { size::<Stats>() } else { 0 }
-            + if needs.has(Needs::SPLT) { size::<Splt>() } else { 0 };
+            + if needs.has(Needs::SPLT) { size::<Splt>() } else { 0 }
+            + if needs.has(Needs::WIRE) { size::<Wire>() } else { 0 };
         let flows = usize::try_from(config.mem_bytes / shards / per_flow).unwrap_or(usize::MAX);
         let flows = flows.clamp(4, NONE as usize);
-        let timeouts_ns = [config.half_open_ns, config.idle_ns, config.idle_ns, config.close_delay_ns]
-            .map(|timeout_ns| timeout_ns.min(config.idle_ns));
         let emergency = &config.emergency;
         let emergency_ns =
             [emergency.half_open_ns, emergency.unanswered_ns, emergency.open_ns, emergency.closed_ns];
         Limits {
-            timeouts_ns,
+            rules: config.rules,
+            timeouts_ns: timeouts_ns(config),
             emergency_ns,
-            active_ns: config.active_ns,
+            active_ns: config.rules.timeout(config.active_ns),
             flows,
             crowd: flows - flows / 10,
             half_open: flows / 4,
@@ -63,6 +65,54 @@ impl Limits {
     /// Flows that one shard may hold.
     pub(super) fn flows(&self) -> usize {
         self.flows
+    }
+
+    fn begin(&self, arrival: &Arrival) -> Core {
+        let forward = match self.rules {
+            FlowRules::Connections => tcp::opener(&arrival.key, &arrival.packet, arrival.orientation),
+            FlowRules::Timeouts => arrival.orientation,
+        };
+        Core::begin(arrival.key, forward, &arrival.packet, self.rules.stamp(arrival.clock_ns))
+    }
+
+    /// Why a flow ends that got no more packets: how its connection closed, if that counts, or else `otherwise`.
+    fn quiet_reason(&self, core: &Core, otherwise: ExpiryReason) -> ExpiryReason {
+        match self.rules {
+            FlowRules::Connections if core.closed_by_fin() => ExpiryReason::Fin,
+            FlowRules::Connections if core.closed_by_rst() => ExpiryReason::Rst,
+            _ => otherwise,
+        }
+    }
+}
+
+fn timeouts_ns(config: &FlowConfig) -> [i64; CLASSES] {
+    match config.rules {
+        FlowRules::Connections => {
+            [config.half_open_ns, config.idle_ns, config.idle_ns, config.close_delay_ns]
+                .map(|timeout_ns| timeout_ns.min(config.idle_ns))
+        }
+        FlowRules::Timeouts => [config.rules.timeout(config.idle_ns); CLASSES],
+    }
+}
+
+const MILLISECOND_NS: i64 = 1_000_000;
+
+impl FlowRules {
+    /// The time that timeouts are counted from, for a packet at this clock time.
+    #[inline]
+    fn stamp(self, clock_ns: i64) -> i64 {
+        match self {
+            FlowRules::Connections => clock_ns,
+            FlowRules::Timeouts => clock_ns - clock_ns.rem_euclid(MILLISECOND_NS),
+        }
+    }
+
+    /// A timeout as it is counted. From a stamp it never leads to before its packet, which the order of rows rests on.
+    fn timeout(self, ns: i64) -> i64 {
+        match self {
+            FlowRules::Connections => ns,
+            FlowRules::Timeouts => self.stamp(ns.saturating_add(MILLISECOND_NS - 1)),
+        }
     }
 }
 
@@ -106,6 +156,7 @@ pub(super) struct Shard {
     cores: Vec<Core>,
     stats: Vec<Stats>,
     splts: Vec<Splt>,
+    wires: Vec<Wire>,
     free: Vec<u32>,
     lists: [List; CLASSES],
     /// No deadline comes before this clock time.
@@ -123,6 +174,7 @@ impl Shard {
             cores: Vec::new(),
             stats: Vec::new(),
             splts: Vec::new(),
+            wires: Vec::new(),
             free: Vec::new(),
             lists: [List { head: NONE, tail: NONE, len: 0 }; CLASSES],
             next_deadline_ns: i64::MIN,
@@ -137,13 +189,12 @@ impl Shard {
         let cores = &self.cores;
         let found = self.slots.find(hash, |&slot| cores[slot as usize].key == arrival.key).copied();
         let Some(slot) = found else {
-            let core = Core::begin(arrival.key, arrival.orientation, &arrival.packet, arrival.clock_ns);
-            return self.begin(core, hash, arrival, limits, ended);
+            return self.begin(limits.begin(arrival), hash, arrival, limits, ended);
         };
         match self.cut(slot, arrival, limits) {
-            None => self.update(slot, arrival, limits.needs),
+            None => self.update(slot, arrival, limits),
             Some((order, reason)) => {
-                let core = self.next_core(slot, arrival, reason);
+                let core = self.next_core(slot, arrival, reason, limits);
                 self.end(slot, order, reason, ended);
                 self.begin(core, hash, arrival, limits, ended);
             }
@@ -156,20 +207,22 @@ impl Shard {
         let core = &self.cores[slot as usize];
         let deadline_ns = self.deadline_ns(slot, limits);
         if deadline_ns <= arrival.clock_ns {
-            return Some((Order::at_time(deadline_ns, core), quiet_reason(core, ExpiryReason::Idle)));
+            return Some((Order::at_time(deadline_ns, core), limits.quiet_reason(core, ExpiryReason::Idle)));
         }
-        if core.connection.is_succeeded_by(&arrival.packet, core.direction(arrival.orientation)) {
-            return Some((Order::at_packet(arrival, core), quiet_reason(core, ExpiryReason::Reused)));
+        if limits.rules == FlowRules::Connections
+            && core.connection.is_succeeded_by(&arrival.packet, core.direction(arrival.orientation))
+        {
+            return Some((Order::at_packet(arrival, core), limits.quiet_reason(core, ExpiryReason::Reused)));
         }
         let aged = arrival.clock_ns.saturating_sub(core.first_clock_ns) >= limits.active_ns;
         aged.then(|| (Order::at_packet(arrival, core), ExpiryReason::Active))
     }
 
-    fn next_core(&self, slot: u32, arrival: &Arrival, reason: ExpiryReason) -> Core {
-        if reason == ExpiryReason::Active {
+    fn next_core(&self, slot: u32, arrival: &Arrival, reason: ExpiryReason, limits: &Limits) -> Core {
+        if reason == ExpiryReason::Active && limits.rules == FlowRules::Connections {
             return self.cores[slot as usize].next_record(&arrival.packet, arrival.clock_ns);
         }
-        Core::begin(arrival.key, arrival.orientation, &arrival.packet, arrival.clock_ns)
+        limits.begin(arrival)
     }
 
     fn deadline_ns(&self, slot: u32, limits: &Limits) -> i64 {
@@ -178,10 +231,10 @@ impl Shard {
     }
 
     #[inline]
-    fn update(&mut self, slot: u32, arrival: &Arrival, needs: Needs) {
-        let class = self.count(slot, arrival, needs);
+    fn update(&mut self, slot: u32, arrival: &Arrival, limits: &Limits) {
+        let class = self.count(slot, arrival, limits.needs);
         let link = &mut self.links[slot as usize];
-        link.last_clock_ns = arrival.clock_ns;
+        link.last_clock_ns = limits.rules.stamp(arrival.clock_ns);
         if link.class != class || link.after != NONE {
             self.unlink(slot);
             self.append(slot, class);
@@ -199,6 +252,9 @@ impl Shard {
         if needs.has(Needs::SPLT) {
             self.splts[slot as usize].add(&arrival.packet, direction);
         }
+        if needs.has(Needs::WIRE) {
+            self.wires[slot as usize].add(arrival, direction);
+        }
         core.add(&arrival.packet, direction);
         core.class()
     }
@@ -211,8 +267,8 @@ impl Shard {
         let (hasher, cores) = (&self.hasher, &self.cores);
         self.slots.insert_unique(hash, slot, |&slot| hasher.hash_one(cores[slot as usize].key));
         let class = self.count(slot, arrival, limits.needs);
-        self.links[slot as usize] =
-            Link { last_clock_ns: arrival.clock_ns, before: NONE, after: NONE, class };
+        let last_clock_ns = limits.rules.stamp(arrival.clock_ns);
+        self.links[slot as usize] = Link { last_clock_ns, before: NONE, after: NONE, class };
         if class == Class::HalfOpen && self.lists[class as usize].len >= limits.half_open {
             self.make_half_open_room(arrival, limits, ended);
         }
@@ -253,7 +309,7 @@ impl Shard {
             while let Some(slot) = self.quiet_since(class, arrival.clock_ns.saturating_sub(timeout_ns)) {
                 let core = &self.cores[slot as usize];
                 let (order, reason) =
-                    (Order::at_packet(arrival, core), quiet_reason(core, ExpiryReason::Emergency));
+                    (Order::at_packet(arrival, core), limits.quiet_reason(core, ExpiryReason::Emergency));
                 self.end(slot, order, reason, ended);
             }
         }
@@ -285,7 +341,7 @@ impl Shard {
             while let Some((slot, deadline_ns)) = self.due(class, clock_ns, limits) {
                 let core = &self.cores[slot as usize];
                 let (order, reason) =
-                    (Order::at_time(deadline_ns, core), quiet_reason(core, ExpiryReason::Idle));
+                    (Order::at_time(deadline_ns, core), limits.quiet_reason(core, ExpiryReason::Idle));
                 self.end(slot, order, reason, ended);
             }
         }
@@ -296,7 +352,7 @@ impl Shard {
     /// The deadline of the next flow of a class to expire, or of one that joins it now.
     fn earliest_deadline_ns(&self, class: usize, clock_ns: i64, limits: &Limits) -> i64 {
         match self.lists[class].head {
-            NONE => clock_ns.saturating_add(limits.timeouts_ns[class]),
+            NONE => limits.rules.stamp(clock_ns).saturating_add(limits.timeouts_ns[class]),
             slot => self.deadline_ns(slot, limits),
         }
     }
@@ -311,12 +367,12 @@ impl Shard {
     }
 
     /// Ends every flow because the capture ends.
-    pub(super) fn finish(&mut self, ended: &mut Vec<Ended>) {
+    pub(super) fn finish(&mut self, limits: &Limits, ended: &mut Vec<Ended>) {
         for class in 0..CLASSES {
             while self.lists[class].head != NONE {
                 let slot = self.lists[class].head;
                 let core = &self.cores[slot as usize];
-                let (order, reason) = (Order::at_end(core), quiet_reason(core, ExpiryReason::End));
+                let (order, reason) = (Order::at_end(core), limits.quiet_reason(core, ExpiryReason::End));
                 self.end(slot, order, reason, ended);
             }
         }
@@ -342,11 +398,12 @@ impl Shard {
     }
 
     /// The state of an ended flow, until its slot is released.
-    pub(super) fn state(&self, slot: u32) -> (&Core, &Stats, &Splt) {
+    pub(super) fn state(&self, slot: u32) -> (&Core, &Stats, &Splt, &Wire) {
         let slot = slot as usize;
         let stats = self.stats.get(slot).unwrap_or(const { &Stats::EMPTY });
         let splt = self.splts.get(slot).unwrap_or(const { &Splt::EMPTY });
-        (&self.cores[slot], stats, splt)
+        let wire = self.wires.get(slot).unwrap_or(const { &Wire::EMPTY });
+        (&self.cores[slot], stats, splt, wire)
     }
 
     /// Gives an ended flow's slot back.
@@ -369,6 +426,9 @@ impl Shard {
         if limits.needs.has(Needs::SPLT) {
             self.splts.push(Splt::EMPTY);
         }
+        if limits.needs.has(Needs::WIRE) {
+            self.wires.push(Wire::EMPTY);
+        }
         slot
     }
 
@@ -379,6 +439,9 @@ impl Shard {
         }
         if needs.has(Needs::SPLT) {
             self.splts[slot] = Splt::EMPTY;
+        }
+        if needs.has(Needs::WIRE) {
+            self.wires[slot] = Wire::EMPTY;
         }
     }
 
@@ -396,6 +459,9 @@ impl Shard {
         }
         if limits.needs.has(Needs::SPLT) {
             self.splts.reserve_exact(more);
+        }
+        if limits.needs.has(Needs::WIRE) {
+            self.wires.reserve_exact(more);
         }
     }
 
@@ -430,27 +496,16 @@ impl Shard {
     }
 }
 
-/// Why a flow ends that got no more packets: how its connection closed, or else `otherwise`.
-fn quiet_reason(core: &Core, otherwise: ExpiryReason) -> ExpiryReason {
-    if core.closed_by_fin() {
-        ExpiryReason::Fin
-    } else if core.closed_by_rst() {
-        ExpiryReason::Rst
-    } else {
-        otherwise
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_flow_fits_its_charge() {
-        let needs = Needs::STATS.with(Needs::SPLT);
+        let needs = Needs::STATS.with(Needs::SPLT).with(Needs::WIRE);
         let config = FlowConfig { mem_bytes: 64 << 20, ..FlowConfig::default() };
         let limits = Limits::new(&config, needs, 64);
-        let state = size::<Core>() + size::<Link>() + size::<Stats>() + size::<Splt>();
+        let state = size::<Core>() + size::<Link>() + size::<Stats>() + size::<Splt>() + size::<Wire>();
         assert!(limits.flows() as u64 * state <= 1 << 20, "{} flows of {state} bytes", limits.flows());
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::key::{FlowKey, Orientation};
-use super::tcp::{self, Connection};
+use super::tcp::Connection;
 use crate::packet::Packet;
 
 /// A packet's direction within its flow.
@@ -67,8 +67,8 @@ pub struct Core {
 }
 
 impl Core {
-    /// A flow that begins with this packet, the packet not yet counted.
-    pub(super) fn begin(key: FlowKey, orientation: Orientation, packet: &Packet, clock_ns: i64) -> Core {
+    /// A flow that begins with this packet, the packet not yet counted; `forward` is what its opener sends.
+    pub(super) fn begin(key: FlowKey, forward: Orientation, packet: &Packet, clock_ns: i64) -> Core {
         Core {
             key,
             first_ns: packet.ts_ns,
@@ -82,14 +82,14 @@ impl Core {
             payload_bytes: [0; 2],
             tunnel: packet.tunnel,
             connection: Connection::default(),
-            forward: tcp::opener(&key, packet, orientation),
+            forward,
         }
     }
 
     /// The next record of this flow, cut by the active timeout: same forward direction, same connection.
     pub(super) fn next_record(&self, packet: &Packet, clock_ns: i64) -> Core {
         let next = Core::begin(self.key, self.forward, packet, clock_ns);
-        Core { connection: self.connection.next_record(), forward: self.forward, ..next }
+        Core { connection: self.connection.next_record(), ..next }
     }
 
     /// The direction of a packet that came from this endpoint of the key.

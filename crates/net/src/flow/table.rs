@@ -151,7 +151,7 @@ impl FlowTable {
     /// Ends every flow because the capture ends.
     pub fn finish(&mut self) {
         for (place, shard) in self.shards.iter_mut().enumerate() {
-            shard.finish(&mut self.fresh);
+            shard.finish(&self.limits, &mut self.fresh);
             self.ended.extend(self.fresh.drain(..).map(|ended| (place as u8, ended)));
         }
     }
@@ -187,8 +187,8 @@ impl FlowTable {
     }
 
     fn flow(&self, (place, ended): &(u8, Ended)) -> Option<Flow<'_>> {
-        let (core, stats, splt) = self.shards.get(usize::from(*place))?.state(ended.slot);
-        Some(Flow { core, stats, splt, reason: ended.reason, community_seed: self.community_seed })
+        let (core, stats, splt, wire) = self.shards.get(usize::from(*place))?.state(ended.slot);
+        Some(Flow { core, stats, splt, wire, reason: ended.reason, community_seed: self.community_seed })
     }
 
     /// What was counted so far.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cormorant_net::capture::Capture;
 use cormorant_net::features::Rows;
-use cormorant_net::flow::FlowConfig;
+use cormorant_net::flow::{FlowConfig, FlowRules};
 use cormorant_net::meter::MeterSpec;
 use cormorant_net::packet::Packet;
 use proptest::prelude::*;
@@ -28,8 +28,15 @@ fn short() -> FlowConfig {
     }
 }
 
+/// The set that asks for these rules beside `flow`. The rules themselves are left for it to ask for.
 fn both_sets(flow: FlowConfig) -> MeterSpec {
-    MeterSpec { sets: vec!["flow".into(), "splt".into()], flow, ..MeterSpec::default() }
+    let other = if flow.rules == FlowRules::Timeouts { "nfstream" } else { "splt" };
+    let flow = FlowConfig { rules: FlowRules::Connections, ..flow };
+    MeterSpec { sets: vec!["flow".into(), other.into()], flow, ..MeterSpec::default() }
+}
+
+fn by_time_alone(flow: FlowConfig) -> FlowConfig {
+    FlowConfig { rules: FlowRules::Timeouts, ..flow }
 }
 
 /// What the flow table is told of a capture: every frame's time, and the packets in the order of their coming.
@@ -89,6 +96,14 @@ proptest! {
         let different = check(&file, &short());
         prop_assert!(different.is_none(), "{}", different.unwrap_or_default());
     }
+
+    #[test]
+    fn random_traffic_cut_by_time_alone_gives_the_same_rows(made in traffic(150), odd_ns in 0..3_000_000_i64) {
+        let file = pcap(&frames(&made));
+        let short = FlowConfig { idle_ns: short().idle_ns + odd_ns, ..short() };
+        let different = check(&file, &by_time_alone(short));
+        prop_assert!(different.is_none(), "{}", different.unwrap_or_default());
+    }
 }
 
 #[test]
@@ -103,6 +118,7 @@ fn a_clock_that_was_set_back_gives_the_same_rows() {
         made[at].wait_ns = if at == 900 { 7_200 * SECOND_NS } else { -3_600 * SECOND_NS };
     }
     assert_eq!(check(&pcap(&frames(&made)), &short()), None);
+    assert_eq!(check(&pcap(&frames(&made)), &by_time_alone(short())), None);
 }
 
 #[test]
@@ -114,6 +130,7 @@ fn real_captures_give_the_same_rows() {
     for path in small.step_by(3).map(|listed| listed.path) {
         let Ok(capture) = Capture::open(&path) else { continue };
         let config = if checked % 2 == 0 { short() } else { FlowConfig::default() };
+        let config = if checked % 4 < 2 { config } else { by_time_alone(config) };
         let (batches, report) = meter_capture(capture, &both_sets(config.clone()));
         let steps = steps(Capture::open(&path).expect("it opened before"));
         let different = difference(&rows(&batches), &naive::rows(&steps, &config));

@@ -6,6 +6,7 @@ mod context;
 mod exchange;
 mod flood;
 mod naive;
+mod nfstream;
 mod order;
 mod pressure;
 mod tcp;

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use cormorant_net::flow::FlowConfig;
+use cormorant_net::flow::{FlowConfig, FlowRules};
 use cormorant_net::packet::{Fragment, Packet, TcpFlags};
 
-use super::{Cell, Row};
+use super::{Cell, Row, nfstream};
 use crate::fragments::naive::Step;
 
 /// The key of a flow: sorted endpoints, unless the message is one-way ICMP.
@@ -18,6 +18,8 @@ struct Open {
     packets: Vec<(Packet, bool)>,
     /// Packets of earlier records of the same flow, cut off by the active timeout.
     before: Vec<(Packet, bool)>,
+    /// Clock time of each packet of this record.
+    clocks_ns: Vec<i64>,
     forward: (IpAddr, u16),
     first_clock_ns: i64,
     last_clock_ns: i64,
@@ -32,7 +34,7 @@ struct Ended {
 
 /// The rows of these packets, computed the slow way.
 pub(super) fn rows(steps: &[Step], config: &FlowConfig) -> Vec<Row> {
-    flows(steps, config).iter().map(row).collect()
+    flows(steps, config).iter().map(|ended| row(ended, config)).collect()
 }
 
 /// Whether the flow of each row was established.
@@ -53,19 +55,20 @@ fn flows(steps: &[Step], config: &FlowConfig) -> Vec<Ended> {
         for key in quiet {
             let open = flows.remove(&key).expect("just listed");
             let at_ns = deadline_ns(&key, &open, config);
-            ended.push(end(open, at_ns, 0, "idle"));
+            ended.push(end(open, at_ns, 0, "idle", config));
         }
         if let Some(packet) = packet {
             add(&mut flows, &mut ended, packet, (clock_ns, at_packet), config);
         }
     }
-    ended.extend(flows.into_values().map(|open| end(open, i64::MAX, u64::MAX, "end")));
+    ended.extend(flows.into_values().map(|open| end(open, i64::MAX, u64::MAX, "end", config)));
     ended.sort_by_key(|ended| ended.place);
     ended
 }
 
-fn end(open: Open, at_ns: i64, by_packet: u64, otherwise: &'static str) -> Ended {
-    let reason = if otherwise == "active" { "active" } else { closed(&open).unwrap_or(otherwise) };
+fn end(open: Open, at_ns: i64, by_packet: u64, otherwise: &'static str, config: &FlowConfig) -> Ended {
+    let as_said = otherwise == "active" || config.rules == FlowRules::Timeouts;
+    let reason = if as_said { otherwise } else { closed(&open).unwrap_or(otherwise) };
     Ended { place: (at_ns, by_packet, open.packets[0].0.number), reason, open }
 }
 
@@ -97,27 +100,36 @@ fn add(
     let key = key(packet);
     let sender = (packet.source, packet.source_port);
     let mut before = Vec::new();
-    let mut forward = if is_answer(packet) { (packet.destination, packet.destination_port) } else { sender };
+    let timeouts = config.rules == FlowRules::Timeouts;
+    let mut forward =
+        if is_answer(packet) && !timeouts { (packet.destination, packet.destination_port) } else { sender };
     if let Some(open) = flows.get(&key) {
-        let reopened = is_fresh_syn(open, packet);
-        if reopened || clock_ns - open.first_clock_ns >= config.active_ns {
+        let reopened = is_fresh_syn(open, packet) && !timeouts;
+        let aged = if timeouts {
+            milliseconds(clock_ns) - milliseconds(open.first_clock_ns) >= whole_milliseconds(config.active_ns)
+        } else {
+            clock_ns - open.first_clock_ns >= config.active_ns
+        };
+        if reopened || aged {
             let open = flows.remove(&key).expect("just found");
-            if !reopened {
+            if !reopened && !timeouts {
                 before = [open.before.clone(), open.packets.clone()].concat();
                 forward = open.forward;
             }
-            ended.push(end(open, clock_ns, at_packet, if reopened { "reused" } else { "active" }));
+            ended.push(end(open, clock_ns, at_packet, if reopened { "reused" } else { "active" }, config));
         }
     }
     let open = flows.entry(key).or_insert_with(|| Open {
         packets: Vec::new(),
         before,
+        clocks_ns: Vec::new(),
         forward,
         first_clock_ns: clock_ns,
         last_clock_ns: clock_ns,
     });
     // Both endpoints can be the same; then everything is forward.
     open.packets.push((*packet, sender == open.forward));
+    open.clocks_ns.push(clock_ns);
     open.last_clock_ns = clock_ns;
 }
 
@@ -200,7 +212,20 @@ fn is_established(open: &Open) -> bool {
     })
 }
 
+/// Whole milliseconds that have passed.
+pub(super) fn milliseconds(clock_ns: i64) -> i64 {
+    clock_ns.div_euclid(1_000_000)
+}
+
+/// A timeout in milliseconds, a part of one counted as one.
+fn whole_milliseconds(timeout_ns: i64) -> i64 {
+    timeout_ns / 1_000_000 + i64::from(timeout_ns % 1_000_000 > 0)
+}
+
 fn deadline_ns(key: &Key, open: &Open, config: &FlowConfig) -> i64 {
+    if config.rules == FlowRules::Timeouts {
+        return (milliseconds(open.last_clock_ns) + whole_milliseconds(config.idle_ns)) * 1_000_000;
+    }
     let timeout_ns = if closed(open).is_some() {
         config.close_delay_ns
     } else if key.2 == 6 && !is_established(open) {
@@ -213,7 +238,7 @@ fn deadline_ns(key: &Key, open: &Open, config: &FlowConfig) -> i64 {
 
 // Columns
 
-fn row(ended: &Ended) -> Row {
+fn row(ended: &Ended, config: &FlowConfig) -> Row {
     let packets = &ended.open.packets;
     let all: Vec<&Packet> = packets.iter().map(|(packet, _)| packet).collect();
     let fwd: Vec<&Packet> = packets.iter().filter(|(_, f)| *f).map(|(packet, _)| packet).collect();
@@ -237,7 +262,11 @@ fn row(ended: &Ended) -> Row {
     tcp(&mut row, packets, &fwd, &bwd);
     row.insert("closed_by_fin".into(), int(closed(&ended.open) == Some("fin")));
     row.insert("closed_by_rst".into(), int(closed(&ended.open) == Some("rst")));
-    splt(&mut row, packets);
+    if config.rules == FlowRules::Timeouts {
+        nfstream::columns(&mut row, packets, &ended.open.clocks_ns);
+    } else {
+        splt(&mut row, packets);
+    }
     row
 }
 
@@ -272,12 +301,12 @@ fn gaps(side: &[&Packet]) -> Vec<i128> {
     times(side).windows(2).map(|pair| i128::from(pair[1] - pair[0])).collect()
 }
 
-fn mean(values: &[i128]) -> f64 {
+pub(super) fn mean(values: &[i128]) -> f64 {
     if values.is_empty() { 0.0 } else { values.iter().sum::<i128>() as f64 / values.len() as f64 }
 }
 
 /// Sample standard deviation in two passes, relative to the first value.
-fn std(values: &[i128]) -> f64 {
+pub(super) fn std(values: &[i128]) -> f64 {
     if values.len() < 2 {
         return 0.0;
     }
