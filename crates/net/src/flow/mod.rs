@@ -9,6 +9,7 @@
 //! ([`Clock`]) never goes back and is the same for every shard at the same packet; timeouts, eviction and the order
 //! of rows depend on it alone. A wall clock is never read.
 
+mod cic;
 mod clock;
 pub mod community_id;
 mod key;
@@ -21,6 +22,7 @@ mod stats;
 mod table;
 mod tcp;
 
+pub use cic::{BULK_PACKETS, Cic, CicSide};
 pub use clock::{Clock, REBASE_NS, REBASE_PACKETS};
 pub use key::{FlowKey, Orientation};
 pub use moments::Moments;
@@ -181,6 +183,8 @@ pub struct Flow<'a> {
     pub stats: &'a Stats,
     /// The first packets with payload.
     pub splt: &'a Splt,
+    /// Headers and bulks.
+    pub cic: &'a Cic,
     /// Why it ended.
     pub reason: ExpiryReason,
     /// Seed of the community ID.

@@ -11,6 +11,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::cic::Cic;
 use super::splt::Splt;
 use super::state::{Class, Core};
 use super::stats::Stats;
@@ -41,7 +42,8 @@ impl Limits {
             + size::<Link>()
             + BUCKET_BYTES
             + if needs.has(Needs::STATS) { size::<Stats>() } else { 0 }
-            + if needs.has(Needs::SPLT) { size::<Splt>() } else { 0 };
+            + if needs.has(Needs::SPLT) { size::<Splt>() } else { 0 }
+            + if needs.has(Needs::CIC) { size::<Cic>() } else { 0 };
         let flows = usize::try_from(config.mem_bytes / shards / per_flow).unwrap_or(usize::MAX);
         let flows = flows.clamp(4, NONE as usize);
         let timeouts_ns = [config.half_open_ns, config.idle_ns, config.idle_ns, config.close_delay_ns]
@@ -106,6 +108,7 @@ pub(super) struct Shard {
     cores: Vec<Core>,
     stats: Vec<Stats>,
     splts: Vec<Splt>,
+    cics: Vec<Cic>,
     free: Vec<u32>,
     lists: [List; CLASSES],
     /// No deadline comes before this clock time.
@@ -123,6 +126,7 @@ impl Shard {
             cores: Vec::new(),
             stats: Vec::new(),
             splts: Vec::new(),
+            cics: Vec::new(),
             free: Vec::new(),
             lists: [List { head: NONE, tail: NONE, len: 0 }; CLASSES],
             next_deadline_ns: i64::MIN,
@@ -198,6 +202,9 @@ impl Shard {
         }
         if needs.has(Needs::SPLT) {
             self.splts[slot as usize].add(&arrival.packet, direction);
+        }
+        if needs.has(Needs::CIC) {
+            self.cics[slot as usize].add(core, &arrival.packet, direction);
         }
         core.add(&arrival.packet, direction);
         core.class()
@@ -342,11 +349,12 @@ impl Shard {
     }
 
     /// The state of an ended flow, until its slot is released.
-    pub(super) fn state(&self, slot: u32) -> (&Core, &Stats, &Splt) {
+    pub(super) fn state(&self, slot: u32) -> (&Core, &Stats, &Splt, &Cic) {
         let slot = slot as usize;
         let stats = self.stats.get(slot).unwrap_or(const { &Stats::EMPTY });
         let splt = self.splts.get(slot).unwrap_or(const { &Splt::EMPTY });
-        (&self.cores[slot], stats, splt)
+        let cic = self.cics.get(slot).unwrap_or(const { &Cic::EMPTY });
+        (&self.cores[slot], stats, splt, cic)
     }
 
     /// Gives an ended flow's slot back.
@@ -369,6 +377,9 @@ impl Shard {
         if limits.needs.has(Needs::SPLT) {
             self.splts.push(Splt::EMPTY);
         }
+        if limits.needs.has(Needs::CIC) {
+            self.cics.push(Cic::EMPTY);
+        }
         slot
     }
 
@@ -379,6 +390,9 @@ impl Shard {
         }
         if needs.has(Needs::SPLT) {
             self.splts[slot] = Splt::EMPTY;
+        }
+        if needs.has(Needs::CIC) {
+            self.cics[slot] = Cic::EMPTY;
         }
     }
 
@@ -396,6 +410,9 @@ impl Shard {
         }
         if limits.needs.has(Needs::SPLT) {
             self.splts.reserve_exact(more);
+        }
+        if limits.needs.has(Needs::CIC) {
+            self.cics.reserve_exact(more);
         }
     }
 
@@ -447,10 +464,10 @@ mod tests {
 
     #[test]
     fn a_flow_fits_its_charge() {
-        let needs = Needs::STATS.with(Needs::SPLT);
+        let needs = Needs::STATS.with(Needs::SPLT).with(Needs::CIC);
         let config = FlowConfig { mem_bytes: 64 << 20, ..FlowConfig::default() };
         let limits = Limits::new(&config, needs, 64);
-        let state = size::<Core>() + size::<Link>() + size::<Stats>() + size::<Splt>();
+        let state = size::<Core>() + size::<Link>() + size::<Stats>() + size::<Splt>() + size::<Cic>();
         assert!(limits.flows() as u64 * state <= 1 << 20, "{} flows of {state} bytes", limits.flows());
     }
 }
