@@ -18,7 +18,7 @@ use crate::shared;
 const SECOND_NS: i64 = 1_000_000_000;
 
 /// Short timeouts, so that little traffic meets all of them.
-fn short() -> FlowConfig {
+pub(super) fn short() -> FlowConfig {
     FlowConfig {
         idle_ns: 10 * SECOND_NS,
         active_ns: 30 * SECOND_NS,
@@ -28,8 +28,8 @@ fn short() -> FlowConfig {
     }
 }
 
-fn both_sets(flow: FlowConfig) -> MeterSpec {
-    MeterSpec { sets: vec!["flow".into(), "splt".into()], flow, ..MeterSpec::default() }
+fn all_sets(flow: FlowConfig) -> MeterSpec {
+    MeterSpec { sets: vec!["flow".into(), "splt".into(), "cic".into()], flow, ..MeterSpec::default() }
 }
 
 /// What the flow table is told of a capture: every frame's time, and the packets in the order of their coming.
@@ -40,7 +40,7 @@ pub(super) fn steps(capture: Capture) -> Vec<Step> {
 }
 
 /// The first difference between both implementations.
-fn difference(ours: &[Row], naive: &[Row]) -> Option<String> {
+pub(super) fn difference(ours: &[Row], naive: &[Row]) -> Option<String> {
     for (at, (ours, naive)) in ours.iter().zip(naive).enumerate() {
         // Hashes and tunnels have tests of their own; everything else is compared, in both directions.
         let elsewhere = ["flow_id", "community_id", "tunnel"];
@@ -72,7 +72,7 @@ fn equal(found: &Cell, expected: &Cell) -> bool {
 }
 
 fn check(file: &[u8], config: &FlowConfig) -> Option<String> {
-    let (batches, report) = meter_bytes(file, &both_sets(config.clone()));
+    let (batches, report) = meter_bytes(file, &all_sets(config.clone()));
     let capture =
         Capture::from_reader("test", Box::new(std::io::Cursor::new(file.to_vec()))).expect("a capture");
     let steps = steps(capture);
@@ -114,7 +114,7 @@ fn real_captures_give_the_same_rows() {
     for path in small.step_by(3).map(|listed| listed.path) {
         let Ok(capture) = Capture::open(&path) else { continue };
         let config = if checked % 2 == 0 { short() } else { FlowConfig::default() };
-        let (batches, report) = meter_capture(capture, &both_sets(config.clone()));
+        let (batches, report) = meter_capture(capture, &all_sets(config.clone()));
         let steps = steps(Capture::open(&path).expect("it opened before"));
         let different = difference(&rows(&batches), &naive::rows(&steps, &config));
         assert_eq!(different, None, "{}", path.display());
