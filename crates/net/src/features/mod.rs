@@ -28,6 +28,7 @@ macro_rules! column {
     };
 }
 
+pub mod cic;
 pub mod context;
 pub mod core;
 pub mod flow;
@@ -55,7 +56,7 @@ pub use spec::SetSpec;
 pub(crate) use spec::{Selection, select};
 
 /// Every feature set by name. One set, one file, one line.
-pub static FEATURE_SETS: &[&FeatureSet] = &[&flow::SET, &splt::SET, &context::SET, &nfstream::SET];
+pub static FEATURE_SETS: &[&FeatureSet] = &[&flow::SET, &splt::SET, &context::SET, &nfstream::SET, &cic::SET];
 
 /// A named group of columns that are computed together.
 #[derive(Debug)]
@@ -121,6 +122,8 @@ impl Needs {
     pub const STATS: Needs = Needs(1);
     /// The first packets with payload ([`crate::flow::Splt`]).
     pub const SPLT: Needs = Needs(2);
+    /// Transport headers and bulks ([`crate::flow::Cic`]).
+    pub const CIC: Needs = Needs(16);
     /// The flows of the same hosts that left before ([`Context`]); kept beside the flow table, not in it.
     pub const CONTEXT: Needs = Needs(4);
     /// Frames and milliseconds of both directions ([`crate::flow::Wire`]).

@@ -9,6 +9,7 @@
 //! ([`Clock`]) never goes back and is the same for every shard at the same packet; timeouts, eviction and the order
 //! of rows depend on it alone. A wall clock is never read.
 
+mod cic;
 mod clock;
 pub mod community_id;
 mod key;
@@ -22,6 +23,7 @@ mod table;
 mod tcp;
 mod wire;
 
+pub use cic::{BULK_PACKETS, Cic, CicSide};
 pub use clock::{Clock, REBASE_NS, REBASE_PACKETS};
 pub use key::{FlowKey, Orientation};
 pub use moments::Moments;
@@ -202,6 +204,8 @@ pub struct Flow<'a> {
     pub splt: &'a Splt,
     /// Frames and milliseconds.
     pub wire: &'a Wire,
+    /// Headers and bulks.
+    pub cic: &'a Cic,
     /// Why it ended.
     pub reason: ExpiryReason,
     /// Seed of the community ID.

@@ -36,6 +36,13 @@ impl Moments {
         }
     }
 
+    /// These moments with as many zeros among the values as make them `count`.
+    #[must_use]
+    pub fn with_zeros(&self, count: u64) -> Moments {
+        let min = if count > self.count { 0 } else { self.min };
+        Moments { count: count.max(self.count), min, ..*self }
+    }
+
     /// Values added.
     pub fn count(&self) -> u64 {
         self.count
@@ -117,6 +124,13 @@ mod tests {
         let moments = of(&[u64::MAX; 4]);
         assert_eq!(moments.sum(), u64::MAX);
         assert!(moments.std().is_finite());
+    }
+
+    #[test]
+    fn zeros_count() {
+        assert_eq!(of(&[3, 5]).with_zeros(4), of(&[0, 3, 5, 0]));
+        assert_eq!(of(&[3, 5]).with_zeros(2), of(&[3, 5]));
+        assert_eq!(Moments::EMPTY.with_zeros(1), of(&[0]));
     }
 
     #[test]

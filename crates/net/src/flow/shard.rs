@@ -11,6 +11,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::cic::Cic;
 use super::splt::Splt;
 use super::state::{Class, Core};
 use super::stats::Stats;
@@ -44,7 +45,8 @@ impl Limits {
             + BUCKET_BYTES
             + if needs.has(Needs::STATS) { size::<Stats>() } else { 0 }
             + if needs.has(Needs::SPLT) { size::<Splt>() } else { 0 }
-            + if needs.has(Needs::WIRE) { size::<Wire>() } else { 0 };
+            + if needs.has(Needs::WIRE) { size::<Wire>() } else { 0 }
+            + if needs.has(Needs::CIC) { size::<Cic>() } else { 0 };
         let flows = usize::try_from(config.mem_bytes / shards / per_flow).unwrap_or(usize::MAX);
         let flows = flows.clamp(4, NONE as usize);
         let emergency = &config.emergency;
@@ -157,6 +159,7 @@ pub(super) struct Shard {
     stats: Vec<Stats>,
     splts: Vec<Splt>,
     wires: Vec<Wire>,
+    cics: Vec<Cic>,
     free: Vec<u32>,
     lists: [List; CLASSES],
     /// No deadline comes before this clock time.
@@ -175,6 +178,7 @@ impl Shard {
             stats: Vec::new(),
             splts: Vec::new(),
             wires: Vec::new(),
+            cics: Vec::new(),
             free: Vec::new(),
             lists: [List { head: NONE, tail: NONE, len: 0 }; CLASSES],
             next_deadline_ns: i64::MIN,
@@ -254,6 +258,9 @@ impl Shard {
         }
         if needs.has(Needs::WIRE) {
             self.wires[slot as usize].add(arrival, direction);
+        }
+        if needs.has(Needs::CIC) {
+            self.cics[slot as usize].add(core, &arrival.packet, direction);
         }
         core.add(&arrival.packet, direction);
         core.class()
@@ -398,12 +405,13 @@ impl Shard {
     }
 
     /// The state of an ended flow, until its slot is released.
-    pub(super) fn state(&self, slot: u32) -> (&Core, &Stats, &Splt, &Wire) {
+    pub(super) fn state(&self, slot: u32) -> (&Core, &Stats, &Splt, &Wire, &Cic) {
         let slot = slot as usize;
         let stats = self.stats.get(slot).unwrap_or(const { &Stats::EMPTY });
         let splt = self.splts.get(slot).unwrap_or(const { &Splt::EMPTY });
         let wire = self.wires.get(slot).unwrap_or(const { &Wire::EMPTY });
-        (&self.cores[slot], stats, splt, wire)
+        let cic = self.cics.get(slot).unwrap_or(const { &Cic::EMPTY });
+        (&self.cores[slot], stats, splt, wire, cic)
     }
 
     /// Gives an ended flow's slot back.
@@ -429,6 +437,9 @@ impl Shard {
         if limits.needs.has(Needs::WIRE) {
             self.wires.push(Wire::EMPTY);
         }
+        if limits.needs.has(Needs::CIC) {
+            self.cics.push(Cic::EMPTY);
+        }
         slot
     }
 
@@ -442,6 +453,9 @@ impl Shard {
         }
         if needs.has(Needs::WIRE) {
             self.wires[slot] = Wire::EMPTY;
+        }
+        if needs.has(Needs::CIC) {
+            self.cics[slot] = Cic::EMPTY;
         }
     }
 
@@ -462,6 +476,9 @@ impl Shard {
         }
         if limits.needs.has(Needs::WIRE) {
             self.wires.reserve_exact(more);
+        }
+        if limits.needs.has(Needs::CIC) {
+            self.cics.reserve_exact(more);
         }
     }
 
@@ -502,10 +519,15 @@ mod tests {
 
     #[test]
     fn a_flow_fits_its_charge() {
-        let needs = Needs::STATS.with(Needs::SPLT).with(Needs::WIRE);
+        let needs = Needs::STATS.with(Needs::SPLT).with(Needs::WIRE).with(Needs::CIC);
         let config = FlowConfig { mem_bytes: 64 << 20, ..FlowConfig::default() };
         let limits = Limits::new(&config, needs, 64);
-        let state = size::<Core>() + size::<Link>() + size::<Stats>() + size::<Splt>() + size::<Wire>();
+        let state = size::<Core>()
+            + size::<Link>()
+            + size::<Stats>()
+            + size::<Splt>()
+            + size::<Wire>()
+            + size::<Cic>();
         assert!(limits.flows() as u64 * state <= 1 << 20, "{} flows of {state} bytes", limits.flows());
     }
 }

@@ -187,8 +187,8 @@ impl FlowTable {
     }
 
     fn flow(&self, (place, ended): &(u8, Ended)) -> Option<Flow<'_>> {
-        let (core, stats, splt, wire) = self.shards.get(usize::from(*place))?.state(ended.slot);
-        Some(Flow { core, stats, splt, wire, reason: ended.reason, community_seed: self.community_seed })
+        let (core, stats, splt, wire, cic) = self.shards.get(usize::from(*place))?.state(ended.slot);
+        Some(Flow { core, stats, splt, wire, cic, reason: ended.reason, community_seed: self.community_seed })
     }
 
     /// What was counted so far.

@@ -18,7 +18,7 @@ use crate::shared;
 const SECOND_NS: i64 = 1_000_000_000;
 
 /// Short timeouts, so that little traffic meets all of them.
-fn short() -> FlowConfig {
+pub(super) fn short() -> FlowConfig {
     FlowConfig {
         idle_ns: 10 * SECOND_NS,
         active_ns: 30 * SECOND_NS,
@@ -32,7 +32,7 @@ fn short() -> FlowConfig {
 fn both_sets(flow: FlowConfig) -> MeterSpec {
     let other = if flow.rules == FlowRules::Timeouts { "nfstream" } else { "splt" };
     let flow = FlowConfig { rules: FlowRules::Connections, ..flow };
-    MeterSpec { sets: vec!["flow".into(), other.into()], flow, ..MeterSpec::default() }
+    MeterSpec { sets: vec!["flow".into(), other.into(), "cic".into()], flow, ..MeterSpec::default() }
 }
 
 fn by_time_alone(flow: FlowConfig) -> FlowConfig {
@@ -47,7 +47,7 @@ pub(super) fn steps(capture: Capture) -> Vec<Step> {
 }
 
 /// The first difference between both implementations.
-fn difference(ours: &[Row], naive: &[Row]) -> Option<String> {
+pub(super) fn difference(ours: &[Row], naive: &[Row]) -> Option<String> {
     for (at, (ours, naive)) in ours.iter().zip(naive).enumerate() {
         // Hashes and tunnels have tests of their own; everything else is compared, in both directions.
         let elsewhere = ["flow_id", "community_id", "tunnel"];

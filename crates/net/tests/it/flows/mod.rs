@@ -1,6 +1,7 @@
 //! Flows and their rows: against a second implementation, at any number of threads, under flood.
 
 mod agreement;
+mod cic;
 mod community_id;
 mod context;
 mod exchange;

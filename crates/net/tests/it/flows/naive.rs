@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use cormorant_net::flow::{FlowConfig, FlowRules};
 use cormorant_net::packet::{Fragment, Packet, TcpFlags};
 
-use super::{Cell, Row, nfstream};
+use super::{Cell, Row, cic, nfstream};
 use crate::fragments::naive::Step;
 
 /// The key of a flow: sorted endpoints, unless the message is one-way ICMP.
@@ -35,6 +35,11 @@ struct Ended {
 /// The rows of these packets, computed the slow way.
 pub(super) fn rows(steps: &[Step], config: &FlowConfig) -> Vec<Row> {
     flows(steps, config).iter().map(|ended| row(ended, config)).collect()
+}
+
+/// Identity and the columns of the `cic` set alone.
+pub(super) fn cic_rows(steps: &[Step], config: &FlowConfig) -> Vec<Row> {
+    flows(steps, config).iter().map(cic_row).collect()
 }
 
 /// Whether the flow of each row was established.
@@ -267,6 +272,16 @@ fn row(ended: &Ended, config: &FlowConfig) -> Row {
     } else {
         splt(&mut row, packets);
     }
+    row.extend(cic::columns(packets));
+    row
+}
+
+fn cic_row(ended: &Ended) -> Row {
+    let packets = &ended.open.packets;
+    let mut row = Row::new();
+    identity(&mut row, ended, &packets.iter().map(|(packet, _)| packet).collect::<Vec<_>>());
+    row.retain(|name, _| !name.starts_with("is_"));
+    row.extend(cic::columns(packets));
     row
 }
 
