@@ -27,7 +27,7 @@ use crate::{Ctx, LabError};
 
 /// What was counted while captures became rows. Every packet is accounted for:
 /// `packets = packets_in_flows + sum(packets_without_flow)`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Packets read.
     pub packets: u64,
@@ -49,7 +49,7 @@ pub struct Counts {
     #[serde(flatten)]
     pub unread: Unread,
     /// Fragmented datagrams by what became of them; absent when there were none.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub datagrams: BTreeMap<String, u64>,
     /// Packets whose end a snapshot length cut off.
     pub packets_cut: u64,
@@ -58,7 +58,7 @@ pub struct Counts {
 }
 
 /// One capture that ended with a fault. Its rows before the fault were kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaptureFault {
     /// The capture, as its rows name it.
     pub capture: String,
@@ -109,7 +109,7 @@ pub(crate) struct Chunk {
 }
 
 /// What happened to the captures.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     /// What was counted over all captures.
     pub(crate) counts: Counts,
@@ -168,10 +168,27 @@ impl Recipe {
     pub(crate) fn run(
         &self,
         sources: &Sources,
-        mut labels: Option<&mut Labels>,
+        labels: Option<&mut Labels>,
         ctx: &Ctx,
         sink: &mut dyn FnMut(Chunk) -> Result<(), LabError>,
     ) -> Result<Outcome, LabError> {
+        let outcomes = self.run_each(sources, labels, ctx, sink, &mut |_, _| Ok(()))?;
+        conclude(&sources.captures, outcomes)
+    }
+
+    /// As [`Recipe::run`], but tells how each capture ended, once all its rows were handed over; an error for one that
+    /// cannot be opened.
+    ///
+    /// # Errors
+    /// An error of `sink` or `finished`, or [`LabError::Cancelled`].
+    pub(crate) fn run_each(
+        &self,
+        sources: &Sources,
+        mut labels: Option<&mut Labels>,
+        ctx: &Ctx,
+        sink: &mut dyn FnMut(Chunk) -> Result<(), LabError>,
+        finished: Finished<'_>,
+    ) -> Result<Vec<Opened>, LabError> {
         let fixed = self.schema(sources.named, false)?;
         if fixed.is_none() && sources.captures.len() > 1 {
             return Err(one_at_a_time(&self.sets, sources.captures.len()));
@@ -182,14 +199,20 @@ impl Recipe {
         };
         let spec = self.meter_spec(ctx)?;
         let watch = Watch::new(ctx, sources);
-        let ended = if ctx.threads > 1 {
+        if ctx.threads > 1 {
             let workers = ctx.threads.min(sources.captures.len()).min(MAX_SIDE_BY_SIDE);
             let threads = if workers > 1 { 1 } else { ctx.threads - 1 };
-            side_by_side(&sources.captures, &MeterSpec { threads, ..spec }, workers, &watch, &mut take)?
+            side_by_side(
+                &sources.captures,
+                &MeterSpec { threads, ..spec },
+                workers,
+                &watch,
+                &mut take,
+                finished,
+            )
         } else {
-            one_by_one(&sources.captures, &spec, &watch, &mut take)?
-        };
-        conclude(&sources.captures, ended)
+            one_by_one(&sources.captures, &spec, &watch, &mut take, finished)
+        }
     }
 
     fn meter_spec(&self, ctx: &Ctx) -> Result<MeterSpec, LabError> {
@@ -241,6 +264,12 @@ fn nanoseconds(what: &'static str, seconds: f64) -> Result<i64, LabError> {
 /// How one capture ended: what was counted, or why it could not be opened.
 type Ended = Result<(MeterReport, Unread), NetError>;
 
+/// What became of one capture; an error when it could not be opened.
+pub(crate) type Opened = Result<Outcome, NetError>;
+
+/// Told of each capture that was opened, when its last row was handed over.
+type Finished<'a> = &'a mut dyn FnMut(&Source, &Outcome) -> Result<(), LabError>;
+
 type Take<'a> = &'a mut dyn FnMut(Rows, &Arc<str>) -> Result<(), LabError>;
 
 fn one_by_one(
@@ -248,7 +277,8 @@ fn one_by_one(
     spec: &MeterSpec,
     watch: &Watch<'_>,
     take: Take<'_>,
-) -> Result<Vec<Ended>, LabError> {
+    finished: Finished<'_>,
+) -> Result<Vec<Opened>, LabError> {
     let mut ended = Vec::new();
     for source in captures {
         let name: Arc<str> = source.name.as_str().into();
@@ -262,7 +292,7 @@ fn one_by_one(
         if let Some(error) = failed {
             return Err(error);
         }
-        ended.push(uncancelled(report)?);
+        ended.push(settle(source, report, finished)?);
     }
     Ok(ended)
 }
@@ -282,7 +312,8 @@ fn side_by_side(
     workers: usize,
     watch: &Watch<'_>,
     take: Take<'_>,
-) -> Result<Vec<Ended>, LabError> {
+    finished: Finished<'_>,
+) -> Result<Vec<Opened>, LabError> {
     let (senders, receivers): (Vec<_>, Vec<_>) =
         captures.iter().map(|_| sync_channel(WAITING_BATCHES)).unzip();
     let senders: Vec<Mutex<Option<SyncSender<Message>>>> =
@@ -292,7 +323,7 @@ fn side_by_side(
         for _ in 0..workers {
             scope.spawn(|| work(captures, spec, &senders, &next, watch));
         }
-        let result = collect(captures, receivers, take);
+        let result = collect(captures, receivers, take, finished);
         if result.is_err() {
             watch.stop.store(true, Ordering::Relaxed);
         }
@@ -323,7 +354,8 @@ fn collect(
     captures: &[Source],
     receivers: Vec<Receiver<Message>>,
     take: Take<'_>,
-) -> Result<Vec<Ended>, LabError> {
+    finished: Finished<'_>,
+) -> Result<Vec<Opened>, LabError> {
     let mut ended = Vec::new();
     for (source, receiver) in captures.iter().zip(receivers) {
         let name: Arc<str> = source.name.as_str().into();
@@ -331,7 +363,7 @@ fn collect(
             match receiver.recv() {
                 Ok(Message::Rows(rows)) => take(rows, &name)?,
                 Ok(Message::Ended(report)) => {
-                    ended.push(uncancelled(*report)?);
+                    ended.push(settle(source, *report, finished)?);
                     break;
                 }
                 Err(_) => return Err(LabError::Internal(format!("the worker of {} stopped", source.name))),
@@ -433,34 +465,47 @@ fn chunk(
     }
 }
 
-fn conclude(captures: &[Source], ended: Vec<Ended>) -> Result<Outcome, LabError> {
+fn settle(source: &Source, ended: Ended, finished: Finished<'_>) -> Result<Opened, LabError> {
+    let (report, unread) = match uncancelled(ended)? {
+        Ok(ended) => ended,
+        Err(error) => return Ok(Err(error)),
+    };
     let mut outcome = Outcome::default();
-    let mut unopened = 0;
-    let mut first_error = None;
+    outcome.counts.unread.add(unread);
+    outcome.add(source, report);
+    finished(source, &outcome)?;
+    Ok(Ok(outcome))
+}
+
+/// What became of all captures together.
+///
+/// # Errors
+/// The first capture's error when none could be opened.
+pub(crate) fn conclude(captures: &[Source], ended: Vec<Opened>) -> Result<Outcome, LabError> {
+    let mut all = Outcome::default();
+    let mut unopened = Vec::new();
     for (source, ended) in captures.iter().zip(ended) {
         match ended {
-            Ok((report, unread)) => {
-                outcome.counts.unread.add(unread);
-                outcome.add(source, report);
-            }
+            Ok(outcome) => all.merge(outcome),
             Err(error) => {
-                unopened += 1;
-                outcome.faults.push(CaptureFault {
-                    capture: source.name.clone(),
-                    packets: 0,
-                    error: error.to_string(),
-                });
-                first_error.get_or_insert(error);
+                let (capture, text) = (source.name.clone(), error.to_string());
+                all.faults.push(CaptureFault { capture, packets: 0, error: text });
+                unopened.push(error);
             }
         }
     }
-    match first_error {
-        Some(error) if unopened == captures.len() => Err(error.into()),
-        _ => Ok(outcome),
+    if unopened.len() < captures.len() {
+        return Ok(all);
     }
+    unopened.into_iter().next().map_or(Ok(all), |error| Err(error.into()))
 }
 
 impl Outcome {
+    fn merge(&mut self, other: Self) {
+        self.counts.merge(other.counts);
+        self.faults.extend(other.faults);
+    }
+
     fn add(&mut self, source: &Source, report: MeterReport) {
         let counts = &mut self.counts;
         counts.packets += report.packets;
@@ -478,6 +523,23 @@ impl Outcome {
             let capture = source.name.clone();
             self.faults.push(CaptureFault { capture, packets: report.packets, error: fault.to_string() });
         }
+    }
+}
+
+impl Counts {
+    fn merge(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.packets_in_flows += other.packets_in_flows;
+        self.flows += other.flows;
+        self.packets_cut += other.packets_cut;
+        self.packets_out_of_order += other.packets_out_of_order;
+        self.unread.add(other.unread);
+        add_all(&mut self.packets_without_flow, other.packets_without_flow);
+        add_all(&mut self.flows_by_expiry, other.flows_by_expiry);
+        add_all(&mut self.decode_faults, other.decode_faults);
+        add_all(&mut self.undecoded_links, other.undecoded_links);
+        add_all(&mut self.datagrams, other.datagrams);
     }
 }
 

@@ -25,6 +25,7 @@ mod error;
 mod feed;
 mod grade;
 mod model;
+mod parts;
 mod plain;
 mod sources;
 

@@ -163,6 +163,14 @@ impl Source {
         Ok(Self::new(name, Place::File(path.to_owned()), bytes))
     }
 
+    /// Its file, when it is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(path) => Some(path),
+            Place::Stdin | Place::Memory(_) | Place::Interface(_) => None,
+        }
+    }
+
     /// Starts reading it, as was asked for.
     ///
     /// # Errors

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use cormorant_net::NetError;
 use cormorant_net::capture::{self, Capture, InterfaceCounts, Recorded};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::plain::plain;
 
 /// Packets that were not read although they were there. Of an interface,
 /// `packets_received = packets + packets_filtered + packets_dropped["buffer-full"] + packets_dropped["unread"]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {
     /// Packets that did not match the filter.
     pub packets_filtered: u64,

@@ -51,6 +51,9 @@ struct Typed {
     /// Names of columns that another tool has as well: cormorant, zeek or nfstream
     #[arg(long, value_name = "TOOL", default_value = "cormorant", value_parser = naming())]
     names: Naming,
+    /// Keep finished captures beside the output until it is there, and go on with those an earlier run has kept
+    #[arg(long)]
+    resume: bool,
     #[command(flatten)]
     timeouts: Timeouts,
 }
@@ -64,6 +67,7 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
         label_offset_s: typed.label_offset,
         label: typed.label,
         flow: typed.timeouts.options(),
+        resume: typed.resume,
         names: typed.names,
         output: edge.output(&typed.output)?,
     };

@@ -167,7 +167,11 @@ fn parquet_batches(path: &Path) -> Result<(SchemaRef, Batches), LabError> {
     Ok((schema, Box::new(reader.map(move |batch| batch.map_err(|error| damaged(&error.to_string()))))))
 }
 
-fn arrow_batches(path: &Path) -> Result<(SchemaRef, Batches), LabError> {
+/// The rows of an Arrow file as they are.
+///
+/// # Errors
+/// [`LabError::Read`] or [`LabError::Table`].
+pub(crate) fn arrow_batches(path: &Path) -> Result<(SchemaRef, Batches), LabError> {
     let file = File::open(path).map_err(|source| cannot_read(path, source))?;
     let damaged = damaged(path, "Arrow");
     let reader = FileReader::try_new_buffered(file, None).map_err(|error| damaged(&error.to_string()))?;

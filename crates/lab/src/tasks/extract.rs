@@ -1,5 +1,6 @@
 //! `extract`: captures to a table of feature rows, with labels joined on when there are any.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,10 +9,11 @@ use arrow::datatypes::SchemaRef;
 use cormorant_learn::table::Schema;
 use serde::{Deserialize, Serialize};
 
-use crate::extraction::{CaptureFault, Counts, FlowOptions, Recipe};
+use crate::extraction::{CaptureFault, Counts, FlowOptions, Outcome, Recipe, conclude};
 pub use crate::labels::clock::offset as clock_offset;
-use crate::labels::{LabelCounts, Labels};
+use crate::labels::{self, LabelCounts, Labels};
 use crate::output::{Format, Output};
+use crate::parts::Parts;
 use crate::reading::Reading;
 use crate::sources::Sources;
 use crate::tables::Naming;
@@ -44,6 +46,9 @@ pub struct Spec {
     /// When flows end.
     #[serde(default)]
     pub flow: FlowOptions,
+    /// Keep what is finished beside the output until that is there, and go on with what an earlier run has kept.
+    #[serde(default)]
+    pub resume: bool,
     /// Whose names the columns have.
     #[serde(default)]
     pub names: Naming,
@@ -90,7 +95,11 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     let mut labels = labels_of(spec)?;
     let recipe = Recipe { sets: spec.sets.clone(), flow: spec.flow };
     let mut table = Table::begin(spec, recipe.schema(sources.named, labels.is_some())?)?;
-    let outcome = recipe.run(&sources, labels.as_mut(), ctx, &mut |chunk| table.write(&chunk.rows))?;
+    let outcome = if spec.resume {
+        go_on(spec, &recipe, &sources, labels.as_mut(), ctx, &mut table)?
+    } else {
+        recipe.run(&sources, labels.as_mut(), ctx, &mut |chunk| table.write(&chunk.rows))?
+    };
     let (rows, columns, features) = table.finish()?;
     Ok(Report {
         output: String::from(spec.output.clone()),
@@ -108,16 +117,87 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     })
 }
 
+/// Reads the captures that no earlier run has finished, keeping each, and puts the table together from all of them.
+fn go_on(
+    spec: &Spec,
+    recipe: &Recipe,
+    sources: &Sources,
+    mut labels: Option<&mut Labels>,
+    ctx: &Ctx,
+    table: &mut Table<'_>,
+) -> Result<Outcome, LabError> {
+    let schema = recipe.fixed_schema(sources.named, false)?;
+    let parts = RefCell::new(Parts::beside(&spec.output, schema, identity_of(spec, sources, ctx))?);
+    let mut opened = Vec::new();
+    let mut pending = Sources { captures: Vec::new(), named: sources.named, notes: Vec::new() };
+    for source in &sources.captures {
+        let finished = parts.borrow().finished(source)?;
+        if finished.is_none() {
+            pending.captures.push(source.clone());
+        }
+        opened.push(finished);
+    }
+    let by_name = |name: &str| pending.captures.iter().find(|source| source.name == name);
+    let mut rest = recipe
+        .run_each(
+            &pending,
+            None,
+            ctx,
+            &mut |chunk| match by_name(&chunk.capture) {
+                Some(source) => parts.borrow_mut().write(source, &chunk.rows),
+                None => Ok(()),
+            },
+            &mut |source, outcome| parts.borrow_mut().finish(source, outcome),
+        )?
+        .into_iter();
+    let parts = parts.into_inner();
+    let mut all = Vec::new();
+    for (source, finished) in sources.captures.iter().zip(opened) {
+        let Some(outcome) = finished.map(Ok).or_else(|| rest.next()) else { break };
+        if outcome.is_ok() {
+            parts.read(source, &mut |rows| {
+                table.write(&labelled(rows, &source.name, labels.as_deref_mut())?)
+            })?;
+        }
+        all.push(outcome);
+    }
+    table.parts = Some(parts);
+    conclude(&sources.captures, all)
+}
+
+/// All that determines the rows of a capture but the capture itself.
+fn identity_of(spec: &Spec, sources: &Sources, ctx: &Ctx) -> String {
+    let (reading, flow) = (&spec.reading, &spec.flow);
+    format!(
+        "{} {:?} {flow:?} {:?} {:?} {} {} {}",
+        env!("CARGO_PKG_VERSION"),
+        spec.sets,
+        reading.filter,
+        reading.packets,
+        sources.named,
+        ctx.seed,
+        ctx.mem_bytes
+    )
+}
+
+fn labelled(rows: RecordBatch, capture: &str, labels: Option<&mut Labels>) -> Result<RecordBatch, LabError> {
+    let Some(labels) = labels else { return Ok(rows) };
+    let verdicts = labels.judge(&rows, capture)?;
+    labels::join(&rows, &verdicts)
+}
+
 /// The table being written: begun before any row where its columns are known by then, so that an output that cannot be
 /// written is refused at once; else with the first row.
 struct Table<'a> {
     spec: &'a Spec,
     begun: Option<(TableWriter, SchemaRef)>,
+    /// What it was put together from, to be removed once it is there.
+    parts: Option<Parts>,
 }
 
 impl<'a> Table<'a> {
     fn begin(spec: &'a Spec, schema: Option<SchemaRef>) -> Result<Self, LabError> {
-        let mut table = Self { spec, begun: None };
+        let mut table = Self { spec, begun: None, parts: None };
         if let Some(schema) = schema {
             table.open(&schema)?;
         }
@@ -149,7 +229,9 @@ impl<'a> Table<'a> {
             found: "none".to_owned(),
             advice: "`cormorant inspect` says what the capture holds; no table was made".to_owned(),
         })?;
-        Ok((writer.finish()?, schema.fields().len() as u64, schema_of(schema.fields())))
+        let rows = writer.finish()?;
+        self.parts.map_or(Ok(()), Parts::remove)?;
+        Ok((rows, schema.fields().len() as u64, schema_of(schema.fields())))
     }
 }
 

@@ -45,6 +45,7 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
         label_offset_s: 0,
         label: None,
         flow: spec.flow,
+        resume: false,
         names: spec.names,
         output: spec.output.clone(),
     };

@@ -102,6 +102,7 @@ pub(crate) fn spec(captures: &[PathBuf], output: &Path) -> Spec {
         label_offset_s: 0,
         label: None,
         flow: FlowOptions::default(),
+        resume: false,
         names: Naming::default(),
         output: Output::parse(&output.display().to_string()).unwrap(),
     }
