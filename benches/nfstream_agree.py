@@ -81,9 +81,9 @@ class Totals:
         print(f"flows: NFStream {self.flows[0]}, cormorant {self.flows[1]}; side by side: {self.compared}")
         print(f"flows equal in all {len(self.columns)} columns (SPLT: 20 places each): {share(self.equal, self.compared)}")
         same = [name for name in self.columns if not self.different[name]]
-        print(f"columns equal in every flow side by side: {share(len(same), len(self.columns))}")
+        print(f"columns without an unexplained difference: {share(len(same), len(self.columns))}")
         for name, flows in self.different.most_common():
-            print(f"  {flows:8} flows differ in {name}")
+            print(f"  {flows:8} flows differ unexplained in {name}")
         print("differing endpoint pairs, by what explains them:")
         for reason, pairs in self.explained.most_common():
             print(f"  {pairs:8} {reason}")
