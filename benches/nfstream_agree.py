@@ -81,9 +81,9 @@ class Totals:
         print(f"flows: NFStream {self.flows[0]}, cormorant {self.flows[1]}; side by side: {self.compared}")
         print(f"flows equal in all {len(self.columns)} columns (SPLT: 20 places each): {share(self.equal, self.compared)}")
         same = [name for name in self.columns if not self.different[name]]
-        print(f"columns equal in every flow side by side: {share(len(same), len(self.columns))}")
+        print(f"columns without an unexplained difference: {share(len(same), len(self.columns))}")
         for name, flows in self.different.most_common():
-            print(f"  {flows:8} flows differ in {name}")
+            print(f"  {flows:8} flows differ unexplained in {name}")
         print("differing endpoint pairs, by what explains them:")
         for reason, pairs in self.explained.most_common():
             print(f"  {pairs:8} {reason}")
@@ -213,7 +213,8 @@ class Traits:
         command += ["-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE"]
         command += [part for field in FIELDS for part in ("-e", field)]
         text = subprocess.run(command, capture_output=True, timeout=900).stdout.decode(errors="replace")
-        self.found, self.backward, self.beyond, latest = defaultdict(dict), False, False, 0.0
+        self.found, latest = defaultdict(dict), 0.0
+        self.backward = self.beyond = self.mixed = False
         for line in text.splitlines():
             frame = dict(zip(FIELDS, line.split("\t")))
             time = float(frame["frame.time_epoch"]) if frame["frame.time_epoch"].replace(".", "").isdigit() else latest
@@ -235,6 +236,8 @@ class Traits:
         for version in ("ip", "ipv6"):
             ends = [address for side in ("src", "dst") for address in frame[f"{version}.{side}"].split(";") if address]
             for one in ends:
+                # An IPv4 address is the first half of an IPv6 one there.
+                self.mixed |= version == "ipv6" and ipaddress.ip_address(one).packed[4:] == bytes(12)
                 for other in ends:
                     for reason, holds in reasons:
                         if holds:
@@ -251,6 +254,8 @@ class Traits:
             return (found or ["encapsulation"])[0]
         if found:
             return found[0]
+        if self.mixed:
+            return "IPv4 and IPv6 addresses of equal bits, one flow for NFStream"
         if self.beyond:
             return "packet times beyond the year 2116, where cormorant's clock ends"
         return "packet times that go back" if self.backward else None

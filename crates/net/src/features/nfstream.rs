@@ -25,6 +25,7 @@
 //! - NFStream keeps lengths in 16 bits: frames from 64 KiB on (offload) wrap around there.
 //! - NFStream's clock follows only packets with IP; one stamp from the future stops it for good, ours goes on after a
 //!   while ([`crate::flow::Clock`]).
+//! - NFStream's keys know no IP version: an IPv6 address whose bits but the first 32 are 0 is that IPv4 address.
 //! - Times beyond the year 2116 are one time here, milliseconds like others there.
 //! - Memory is bounded here: a full table lets flows go early (`expiry_reason` says so).
 
