@@ -100,6 +100,8 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     } else {
         recipe.run(&sources, labels.as_mut(), ctx, &mut |chunk| table.write(&chunk.rows))?
     };
+    let mut notes = sources.notes;
+    notes.append(&mut table.notes);
     let (rows, columns, features) = table.finish()?;
     Ok(Report {
         output: String::from(spec.output.clone()),
@@ -113,7 +115,7 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
         counts: outcome.counts,
         labels: labels.map(|labels| labels.counts()),
         faults: outcome.faults,
-        notes: sources.notes,
+        notes,
     })
 }
 
@@ -136,6 +138,10 @@ fn go_on(
             pending.captures.push(source.clone());
         }
         opened.push(finished);
+    }
+    let (finished, captures) = (opened.iter().flatten().count(), sources.captures.len());
+    if finished > 0 {
+        table.notes.push(format!("an earlier run had finished {finished} of {captures} captures"));
     }
     let by_name = |name: &str| pending.captures.iter().find(|source| source.name == name);
     let mut rest = recipe
@@ -193,11 +199,13 @@ struct Table<'a> {
     begun: Option<(TableWriter, SchemaRef)>,
     /// What it was put together from, to be removed once it is there.
     parts: Option<Parts>,
+    /// What else is worth knowing, in sentences.
+    notes: Vec<String>,
 }
 
 impl<'a> Table<'a> {
     fn begin(spec: &'a Spec, schema: Option<SchemaRef>) -> Result<Self, LabError> {
-        let mut table = Self { spec, begun: None, parts: None };
+        let mut table = Self { spec, begun: None, parts: None, notes: Vec::new() };
         if let Some(schema) = schema {
             table.open(&schema)?;
         }
@@ -246,5 +254,84 @@ fn labels_of(spec: &Spec) -> Result<Option<Labels>, LabError> {
         (Some(path), None) => Labels::read(path, spec.label_offset_s).map(Some),
         (None, Some(label)) => Labels::everything(label).map(Some),
         (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn spec(folder: &Path, output: &str, resume: bool) -> Spec {
+        Spec {
+            captures: vec![folder.join("captures")],
+            reading: Reading::default(),
+            sets: vec!["flow".to_owned()],
+            labels: None,
+            label_offset_s: 0,
+            label: Some("benign".to_owned()),
+            flow: FlowOptions::default(),
+            resume,
+            names: Naming::default(),
+            output: Output::parse(&folder.join(output).display().to_string()).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_cut_short_is_gone_on_with_to_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("captures")).unwrap();
+        for name in ["hunt.pcapng", "learn.pcapng"] {
+            let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples").join(name);
+            std::fs::copy(sample, folder.path().join("captures").join(name)).unwrap();
+        }
+        let ctx = Ctx::new(1, 2);
+        let whole = run(&spec(folder.path(), "whole.csv", false), &ctx).unwrap();
+        // The first capture was finished, the second begun.
+        let spec = spec(folder.path(), "resumed.csv", true);
+        let sources = Sources::find(&spec.captures, &spec.reading, &ctx).unwrap();
+        let recipe = Recipe { sets: spec.sets.clone(), flow: spec.flow };
+        let schema = recipe.fixed_schema(true, false).unwrap();
+        let mut parts = Parts::beside(&spec.output, schema, identity_of(&spec, &sources, &ctx)).unwrap();
+        let (first, second) = (&sources.captures[0], &sources.captures[1]);
+        let mut ends = Vec::new();
+        recipe
+            .run_each(
+                &sources,
+                None,
+                &ctx,
+                &mut |chunk| {
+                    parts.write(if *chunk.capture == *first.name { first } else { second }, &chunk.rows)?;
+                    Ok(())
+                },
+                &mut |_, outcome| {
+                    ends.push(outcome.clone());
+                    Ok(())
+                },
+            )
+            .unwrap();
+        drop(parts);
+        let again = run(&spec, &ctx).unwrap();
+        assert!(again.notes.is_empty(), "nothing was finished: {:?}", again.notes);
+        let mut parts = Parts::beside(
+            &spec.output,
+            recipe.fixed_schema(true, false).unwrap(),
+            identity_of(&spec, &sources, &ctx),
+        )
+        .unwrap();
+        let only = Sources { captures: vec![first.clone()], named: true, notes: Vec::new() };
+        recipe
+            .run_each(&only, None, &ctx, &mut |chunk| parts.write(first, &chunk.rows), &mut |_, _| Ok(()))
+            .unwrap();
+        parts.finish(first, &ends[0]).unwrap();
+        drop(parts);
+        let resumed = run(&spec, &ctx).unwrap();
+        assert_eq!(resumed.notes, ["an earlier run had finished 1 of 2 captures"]);
+        assert_eq!((resumed.rows, &resumed.counts), (whole.rows, &whole.counts));
+        assert_eq!(resumed.labels, whole.labels);
+        let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+        assert!(read("resumed.csv") == read("whole.csv"));
+        assert!(!folder.path().join(".resumed.csv.parts").exists());
     }
 }
