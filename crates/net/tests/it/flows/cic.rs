@@ -236,7 +236,7 @@ fn header_bytes(packet: &Packet) -> i128 {
     }
 }
 
-/// Random flows: two thousand, or a million in a few minutes with `CORMORANT_FLOOD=1 cargo test --release
+/// Random flows: two thousand, or a million in a few minutes with `CORMORANT_FLOOD=1 cargo test
 /// -p cormorant-net --test it -- --nocapture many_random_flows`.
 #[test]
 fn many_random_flows_agree() {
