@@ -394,6 +394,7 @@ fn uncancelled(ended: Ended) -> Result<Ended, LabError> {
         Err(NetError::Cancelled { .. }) => Err(LabError::Cancelled),
         Err(
             error @ (NetError::UnknownFeatureSet { .. }
+            | NetError::DuplicateSet { .. }
             | NetError::DuplicateColumn { .. }
             | NetError::SetOption { .. }
             | NetError::MixedRows { .. }),

@@ -138,6 +138,12 @@ pub enum NetError {
         /// What to do next.
         advice: &'static str,
     },
+    /// A feature set was asked for twice.
+    #[error("the feature set {name} is named twice; name it once")]
+    DuplicateSet {
+        /// The set.
+        name: &'static str,
+    },
     /// Two of the feature sets asked for share a column.
     #[error("the column {name} comes from two of the feature sets; ask for one of them")]
     DuplicateColumn {

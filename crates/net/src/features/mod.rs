@@ -44,6 +44,7 @@ mod rows;
 mod spec;
 pub mod splt;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::NetError;
@@ -147,15 +148,23 @@ pub(crate) fn rules(sets: &[&'static FeatureSet], configured: FlowRules) -> Flow
     sets.iter().find_map(|set| set.rules).unwrap_or(configured)
 }
 
-/// The columns of flow rows with these sets: identity first, then the sets in their order.
+/// The columns of flow rows with these sets: identity first, then the sets in their order. Where two sets have a column
+/// of one name, that of the later bears its set's name as well: `nfstream_splt_direction_1` behind `splt`.
 ///
 /// # Errors
-/// Two columns of one name, which happens when a set is named twice.
+/// A set that is named twice.
 pub fn row_schema(sets: &[&'static FeatureSet]) -> Result<Arc<RowSchema>, NetError> {
     let mut fields: Vec<RowField> = identity::fields();
-    for column in sets.iter().flat_map(|set| set.columns) {
-        for field in column_fields(column) {
-            if fields.iter().any(|earlier| earlier.name == field.name) {
+    let mut names: HashSet<String> = fields.iter().map(|field| field.name.clone()).collect();
+    for (place, set) in sets.iter().enumerate() {
+        if sets.iter().take(place).any(|earlier| earlier.name == set.name) {
+            return Err(NetError::DuplicateSet { name: set.name });
+        }
+        for mut field in set.columns.iter().flat_map(column_fields) {
+            if names.contains(&field.name) {
+                field.name = format!("{}_{}", set.name, field.name);
+            }
+            if !names.insert(field.name.clone()) {
                 return Err(NetError::DuplicateColumn { name: field.name });
             }
             fields.push(field);

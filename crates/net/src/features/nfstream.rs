@@ -40,7 +40,7 @@ pub static SET: FeatureSet = FeatureSet {
           directions, and its first 20 packets (SPLT), for models and papers that use them. Cuts flows as NFStream does, \
           by the idle and the active timeout alone: neither FIN, RST nor a new connection on the same ports ends a \
           flow, and forward is the first packet's direction. Sets asked for beside it describe the same flows; \
-          `splt` cannot be asked for beside it, since both have a splt_direction. ICMP flows are told apart by type, \
+          behind `splt` its splt_direction is called nfstream_splt_direction. ICMP flows are told apart by type, \
           which NFStream does not.",
     needs: Needs::WIRE,
     rules: Some(FlowRules::Timeouts),

@@ -197,7 +197,7 @@ fn wrong_sets_are_refused_with_the_names_there_are() {
         schema(&MeterSpec { sets, ..MeterSpec::default() }).expect_err("refused").to_string()
     };
     assert!(wrong(&["flwo"]).contains("flow, splt"));
-    assert!(wrong(&["flow", "flow"]).contains("duration_s"));
+    assert!(wrong(&["flow", "flow"]).contains("flow is named twice"));
 }
 
 #[test]
