@@ -116,7 +116,10 @@ impl Original {
             last_ns: ts_ns,
             packets: 1,
         });
-        self.used_bytes += entry_bytes::<Pair, usize>() + 2 * size_of::<Session>() as u64;
+        // The last term is for counting its hosts in the end.
+        self.used_bytes += entry_bytes::<Pair, usize>()
+            + 2 * size_of::<Session>() as u64
+            + 2 * entry_bytes::<Host, (u64, usize)>();
         Some(session)
     }
 
