@@ -17,6 +17,7 @@ pub static FRAME_SETS: &[&FrameSet] = &[
     &kitsune::SET,
     &nprint::SET,
     &networkml::host::SET,
+    &networkml::session::SET,
     &netml::IAT,
     &netml::SIZE,
     &netml::IAT_SIZE,

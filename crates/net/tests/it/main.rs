@@ -18,6 +18,8 @@ mod live;
 mod mutated;
 mod netml;
 mod networkml;
+mod networkml_meant;
+mod networkml_sessions;
 mod nprint;
 mod packet_rows;
 mod recording;

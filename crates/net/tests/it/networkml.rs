@@ -37,7 +37,7 @@ fn networkml_rows_are_its_own() {
     println!("{values} values equal");
 }
 
-fn rows(path: &Path, set: &str) -> Rows {
+pub(crate) fn rows(path: &Path, set: &str) -> Rows {
     let mut capture = Capture::open(path).expect("a capture");
     let spec = MeterSpec { sets: vec![set.to_owned()], ..MeterSpec::default() };
     let mut batches = Vec::new();
@@ -85,7 +85,7 @@ fn cells(line: &str) -> Vec<String> {
     cells
 }
 
-fn shown(rows: &Rows, name: &str, row: usize) -> String {
+pub(crate) fn shown(rows: &Rows, name: &str, row: usize) -> String {
     match rows.column(name).unwrap_or_else(|| panic!("no column {name}")) {
         RowColumn::F64(values) => format!("{:e}", values[row]),
         RowColumn::I64(values) => values[row].to_string(),
@@ -94,7 +94,7 @@ fn shown(rows: &Rows, name: &str, row: usize) -> String {
     }
 }
 
-fn same(found: &str, expected: &str) -> bool {
+pub(crate) fn same(found: &str, expected: &str) -> bool {
     match (found.parse::<f64>(), expected.parse::<f64>()) {
         (Ok(found), Ok(expected)) => (found - expected).abs() <= 1e-9 * expected.abs() + 1e-15,
         _ => found == expected,

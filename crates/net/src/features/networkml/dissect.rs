@@ -75,7 +75,25 @@ pub(super) fn dissect(frame: &Frame<'_>) -> Option<Seen> {
     Some(seen)
 }
 
-fn be16(data: &[u8], at: usize) -> Option<u16> {
+/// Whether a MAC address is that of a group, such as everyone.
+pub(super) fn is_group(mac: u64) -> bool {
+    // Bit 0 of the first byte says so.
+    mac >> 40 & 1 != 0
+}
+
+/// A MAC address as it is written: `02:00:00:00:00:01`.
+pub(super) fn mac_text(mac: u64) -> String {
+    let bytes = mac.to_be_bytes();
+    bytes.iter().skip(2).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// Source and destination MAC address of an Ethernet frame.
+pub(super) fn macs(frame: &Frame<'_>) -> Option<(u64, u64)> {
+    let ethernet = frame.link == LinkType::ETHERNET;
+    ethernet.then(|| Some((mac(frame.data, 6)?, mac(frame.data, 0)?))).flatten()
+}
+
+pub(super) fn be16(data: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(data.get(at..at + 2)?.try_into().ok()?))
 }
 

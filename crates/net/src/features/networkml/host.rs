@@ -1,9 +1,10 @@
 //! Feature set `networkml-host`: one row per host (a MAC address), with the columns of NetworkML 0.7.0.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
-use super::dissect::{Seen, TCP, UDP, dissect};
+use super::dissect::{Seen, TCP, UDP, dissect, is_group, mac_text};
+use super::private::is_private;
 use super::row::{self, Host, Sample};
 use crate::NetError;
 use crate::capture::Frame;
@@ -148,8 +149,7 @@ impl Hosts {
     }
 
     fn add(&mut self, mac: u64, sample: &Sample<'_>, sent: bool) {
-        // Bit 0 of the first byte marks a group.
-        if mac >> 40 & 1 != 0 {
+        if is_group(mac) {
             return;
         }
         let held = self.hosts.len();
@@ -165,11 +165,9 @@ fn canonical(hosts: &BTreeMap<u64, Host>) -> Option<u64> {
 }
 
 fn write(mac: u64, host: &Host, compat: bool, out: &mut Outbox<'_>) -> Result<(), NetError> {
-    let bytes = mac.to_be_bytes();
-    let text = bytes.iter().skip(2).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
     let addresses = host.sources.iter().flatten().map(IpAddr::to_string).collect::<Vec<_>>().join(" ");
     out.row(|row| {
-        row.text(&text);
+        row.text(&mac_text(mac));
         row.text(&addresses);
         row.i64(host.first_ns);
         row.i64(host.last_ns);
@@ -229,38 +227,4 @@ fn shrunk(ip: IpAddr) -> IpAddr {
         }
         IpAddr::V4(_) => ip,
     }
-}
-
-/// As `is_private` of Python's `ipaddress` (3.10), which NetworkML asks.
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => is_private_v4(ip),
-        IpAddr::V6(ip) => is_private_v6(ip),
-    }
-}
-
-fn is_private_v4(ip: Ipv4Addr) -> bool {
-    matches!(
-        ip.octets(),
-        [0 | 10 | 127 | 240..=255, ..]
-            | [169, 254, ..]
-            | [192, 168, ..]
-            | [198, 18 | 19, ..]
-            | [172, 16..=31, ..]
-            | [192, 0, 0, 0..=7 | 170 | 171]
-            | [192, 0, 2, _]
-            | [198, 51, 100, _]
-            | [203, 0, 113, _]
-    )
-}
-
-fn is_private_v6(ip: Ipv6Addr) -> bool {
-    matches!(
-        ip.segments(),
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1]
-            | [0, 0, 0, 0, 0, 0xffff, ..]
-            | [0x100, 0, 0, 0, ..]
-            | [0x2001, 0..=0x1ff | 0xdb8, ..]
-            | [0xfc00..=0xfdff | 0xfe80..=0xfebf, ..]
-    )
 }

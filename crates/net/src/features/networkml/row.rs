@@ -188,7 +188,8 @@ impl Side {
 /// Writes the nine statistics of values that are sorted and have counts; all 0 without values.
 fn statistics(values: &[(f64, u64)], row: &mut RowWriter<'_>) {
     let count = values.iter().map(|value| value.1).sum::<u64>();
-    let total = values.iter().map(|value| value.0 * value.1 as f64).sum::<f64>();
+    // From 0, where the sum of nothing would be -0.
+    let total = values.iter().fold(0.0, |total, value| total + value.0 * value.1 as f64);
     let mean = if count == 0 { 0.0 } else { total / count as f64 };
     let squares = values.iter().map(|value| (value.0 - mean).powi(2) * value.1 as f64).sum::<f64>();
     row.f64(values.last().map_or(0.0, |value| value.0));
