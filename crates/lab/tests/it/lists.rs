@@ -78,7 +78,7 @@ fn a_model_of_lists_scores_a_capture() {
     let folder = folder();
     for (set, model) in [
         ("netml-iat", "isolation-forest"),
-        ("netml-size", "pca"),
+        ("netml-size", "isolation-forest"),
         ("netml-samp-num", "isolation-forest"),
         ("netml-stats:header", "isolation-forest"),
     ] {
