@@ -31,6 +31,7 @@ fn len(column: &RowColumn) -> usize {
         RowColumn::I64(values) => values.len(),
         RowColumn::U64(values) => values.len(),
         RowColumn::Text(text) => text.offsets.len().saturating_sub(1),
+        RowColumn::F64List(lists) => lists.offsets.len().saturating_sub(1),
     }
 }
 

@@ -6,7 +6,7 @@
 use cormorant_learn::corm;
 use cormorant_learn::ctx::Ctx;
 use cormorant_learn::pipeline::Pipeline;
-use cormorant_learn::table::{Column, FeatureKind, Field, Role, Table, TextColumn};
+use cormorant_learn::table::{Column, FeatureKind, Field, ListColumn, Role, Table, TextColumn};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 fuzz_target!(|data: &[u8]| {
@@ -50,6 +50,12 @@ fn extremes(pipeline: &Pipeline) -> Table {
             FeatureKind::Text => {
                 Column::Text(TextColumn::from_texts([Some(""), Some("tcp"), Some("\u{202e}"), None]))
             }
+            FeatureKind::List => Column::List(ListColumn::from_lists([
+                vec![],
+                vec![0.0],
+                vec![f64::MAX, f64::INFINITY, f64::NAN],
+                vec![-f64::MAX; 100],
+            ])),
         });
     }
     Table::new(fields, columns).unwrap_or_default()

@@ -224,6 +224,7 @@ fn kind(kind: ColumnKind) -> &'static str {
         ColumnKind::I64 => "i64",
         ColumnKind::U64 => "u64",
         ColumnKind::Text => "text",
+        ColumnKind::F64List => "list of f64",
     }
 }
 

@@ -106,6 +106,57 @@ impl TextColumn {
     }
 }
 
+/// Lists of numbers end to end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListColumn {
+    /// List `row` is `values[offsets[row]..offsets[row + 1]]`: starts with 0, one more than rows.
+    offsets: Vec<usize>,
+    values: Vec<f64>,
+}
+
+impl Default for ListColumn {
+    fn default() -> Self {
+        Self { offsets: vec![0], values: Vec::new() }
+    }
+}
+
+impl ListColumn {
+    /// Puts lists end to end.
+    pub fn from_lists<L: IntoIterator<Item = f64>>(lists: impl IntoIterator<Item = L>) -> Self {
+        let mut column = Self::default();
+        lists.into_iter().for_each(|list| column.push(list));
+        column
+    }
+
+    /// Adds a list at the end.
+    pub fn push(&mut self, list: impl IntoIterator<Item = f64>) {
+        self.values.extend(list);
+        self.offsets.push(self.values.len());
+    }
+
+    /// The list of a row.
+    #[must_use]
+    pub fn get(&self, row: usize) -> &[f64] {
+        &self.values[self.offsets[row]..self.offsets[row + 1]]
+    }
+
+    /// The lists in row order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[f64]> {
+        self.offsets.windows(2).map(|ends| &self.values[ends[0]..ends[1]])
+    }
+
+    /// The first values of a row and how many there are, as people read them.
+    fn text(&self, row: usize) -> String {
+        const SHOWN: usize = 4;
+        let list = self.get(row);
+        let shown: Vec<String> = list.iter().take(SHOWN).map(f64::to_string).collect();
+        match list.len() {
+            0..=SHOWN => format!("[{}]", shown.join(", ")),
+            length => format!("[{}, ... {length} values]", shown.join(", ")),
+        }
+    }
+}
+
 /// The values of a column in their native type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Column {
@@ -117,6 +168,8 @@ pub enum Column {
     U64(Vec<u64>),
     /// Words.
     Text(TextColumn),
+    /// Lists of numbers, which become numbers in the preparation step `fixed-width`.
+    List(ListColumn),
 }
 
 impl Column {
@@ -128,6 +181,7 @@ impl Column {
             Self::I64(values) => values.len(),
             Self::U64(values) => values.len(),
             Self::Text(text) => text.codes.len(),
+            Self::List(lists) => lists.offsets.len() - 1,
         }
     }
 
@@ -137,14 +191,14 @@ impl Column {
         self.len() == 0
     }
 
-    /// The value of a row as a number; NaN when missing or a word.
+    /// The value of a row as a number; NaN when missing, a word or a list.
     #[must_use]
     pub fn number(&self, row: usize) -> f64 {
         match self {
             Self::F64(values) => values[row],
             Self::I64(values) => values[row] as f64,
             Self::U64(values) => values[row] as f64,
-            Self::Text(_) => f64::NAN,
+            Self::Text(_) | Self::List(_) => f64::NAN,
         }
     }
 
@@ -157,6 +211,7 @@ impl Column {
             Self::I64(values) => values[row].to_string(),
             Self::U64(values) => values[row].to_string(),
             Self::Text(text) => text.get(row).unwrap_or_default().to_owned(),
+            Self::List(lists) => lists.text(row),
         }
     }
 
@@ -169,6 +224,9 @@ impl Column {
                 codes: rows.iter().map(|&row| text.codes[row]).collect(),
                 words: text.words.clone(),
             }),
+            Self::List(lists) => {
+                Self::List(ListColumn::from_lists(rows.iter().map(|&row| lists.get(row).iter().copied())))
+            }
         }
     }
 
@@ -178,6 +236,7 @@ impl Column {
             Self::I64(_) => "i64",
             Self::U64(_) => "u64",
             Self::Text(_) => "text",
+            Self::List(_) => "list",
         }
     }
 
@@ -189,6 +248,10 @@ impl Column {
             Self::Text(text) => text.iter().for_each(|word| {
                 hasher.update(word.map_or(u64::MAX, |word| word.len() as u64).to_le_bytes());
                 hasher.update(word.unwrap_or_default());
+            }),
+            Self::List(lists) => lists.iter().for_each(|list| {
+                hasher.update((list.len() as u64).to_le_bytes());
+                hash_words(hasher, list, f64::to_bits);
             }),
         }
     }
@@ -323,7 +386,7 @@ impl Table {
             Column::U64(values) => {
                 Some(values.iter().map(|&value| value.min(i64::MAX as u64) as i64).collect())
             }
-            Column::F64(_) | Column::Text(_) => None,
+            Column::F64(_) | Column::Text(_) | Column::List(_) => None,
         }
     }
 
@@ -367,6 +430,9 @@ impl Table {
                 (Column::I64(mine), Column::I64(theirs)) => mine.extend_from_slice(theirs),
                 (Column::U64(mine), Column::U64(theirs)) => mine.extend_from_slice(theirs),
                 (Column::Text(mine), Column::Text(theirs)) => mine.append(theirs),
+                (Column::List(mine), Column::List(theirs)) => {
+                    theirs.iter().for_each(|list| mine.push(list.iter().copied()));
+                }
                 _ => unreachable!("types were compared above"),
             }
         }
@@ -380,7 +446,11 @@ impl Table {
         let feature = |(field, column): (&Field, &Column)| Feature {
             name: field.name.clone(),
             unit: field.unit.clone(),
-            kind: if matches!(column, Column::Text(_)) { FeatureKind::Text } else { FeatureKind::Number },
+            kind: match column {
+                Column::Text(_) => FeatureKind::Text,
+                Column::List(_) => FeatureKind::List,
+                Column::F64(_) | Column::I64(_) | Column::U64(_) => FeatureKind::Number,
+            },
         };
         Schema { features: self.features().map(feature).collect() }
     }
@@ -403,7 +473,7 @@ impl Table {
     }
 }
 
-/// Whether a feature is a number or a word. Integer and float columns are one kind: a model sees numbers.
+/// Whether a feature is a number, a word or a list of numbers. Integer and float columns are one kind: a model sees numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FeatureKind {
@@ -411,6 +481,8 @@ pub enum FeatureKind {
     Number,
     /// A text column.
     Text,
+    /// A column of lists.
+    List,
 }
 
 /// Name, unit and kind of a feature.
@@ -420,7 +492,7 @@ pub struct Feature {
     pub name: String,
     /// Unit, empty when not known.
     pub unit: String,
-    /// Number or word.
+    /// Number, word or list.
     pub kind: FeatureKind,
 }
 
@@ -495,7 +567,8 @@ fn check_column(field: &Field, column: &Column, rows: usize) -> Result<(), Learn
     let suits = match field.role {
         Role::Label | Role::Family => matches!(column, Column::Text(_)),
         Role::Time => matches!(column, Column::I64(_) | Column::U64(_)),
-        Role::Identity | Role::Feature | Role::Group => true,
+        Role::Group => !matches!(column, Column::List(_)),
+        Role::Identity | Role::Feature => true,
     };
     if !suits {
         return refuse(format!("type {} does not suit the role", column.type_name()));
@@ -564,6 +637,22 @@ mod tests {
         let other =
             Table::new(vec![Field::new("x", "", Role::Feature)], vec![Column::F64(vec![0.0])]).unwrap();
         assert!(first.append(&other).unwrap_err().to_string().contains("column 1 is `host`"));
+    }
+
+    #[test]
+    fn lists_are_taken_and_stacked_as_they_are() {
+        let made = |lists: &[&[f64]]| {
+            let column = ListColumn::from_lists(lists.iter().map(|list| list.iter().copied()));
+            Table::new(vec![Field::new("gaps", "s", Role::Feature)], vec![Column::List(column)]).unwrap()
+        };
+        let mut table = made(&[&[1.0, 2.0], &[]]);
+        table.append(&made(&[&[3.0, 4.0, 5.0, 6.0, 7.0]])).unwrap();
+        assert_eq!(table.take_rows(&[2, 1, 0]), made(&[&[3.0, 4.0, 5.0, 6.0, 7.0], &[], &[1.0, 2.0]]));
+        assert_eq!(table.schema().features[0].kind, FeatureKind::List);
+        let texts: Vec<String> = (0..3).map(|row| table.columns()[0].text(row)).collect();
+        assert_eq!(texts, ["[1, 2]", "[]", "[3, 4, 5, 6, ... 5 values]"]);
+        let moved = [made(&[&[1.0], &[2.0]]), made(&[&[1.0, 2.0], &[]])].map(|table| table.digest());
+        assert_ne!(moved[0], moved[1]);
     }
 
     #[test]

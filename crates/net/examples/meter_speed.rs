@@ -41,6 +41,10 @@ fn hash_rows(rows: &Rows, digest: &mut DefaultHasher) {
             RowColumn::I64(values) => values.hash(digest),
             RowColumn::U64(values) => values.hash(digest),
             RowColumn::Text(values) => (&values.offsets, &values.bytes).hash(digest),
+            RowColumn::F64List(lists) => {
+                lists.offsets.hash(digest);
+                lists.values.iter().for_each(|value| value.to_bits().hash(digest));
+            }
         }
     }
 }

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, UInt64Array};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, ListArray, StringArray, UInt64Array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use cormorant_learn::table::Role;
 use cormorant_net::features::{ColumnKind, RowColumn, RowField, RowSchema, Rows};
 
@@ -58,13 +58,24 @@ pub(crate) fn data_type(kind: ColumnKind) -> DataType {
         ColumnKind::I64 => DataType::Int64,
         ColumnKind::U64 => DataType::UInt64,
         ColumnKind::Text => DataType::Utf8,
+        ColumnKind::F64List => list_type(),
     }
+}
+
+/// The Arrow type of a list column. Its items may be null, as those of other programs may.
+pub(crate) fn list_type() -> DataType {
+    DataType::List(item_field())
+}
+
+/// The field of a list's items, named as Arrow names it.
+pub(crate) fn item_field() -> FieldRef {
+    Arc::new(Field::new_list_field(DataType::Float64, true))
 }
 
 /// The Arrow columns of a batch of rows.
 ///
 /// # Errors
-/// [`LabError::Internal`] when text is not UTF-8, which the net crate rules out.
+/// [`LabError::Internal`] when text is not UTF-8 or lists do not follow each other, which the net crate rules out.
 pub(crate) fn arrays_of(rows: Rows) -> Result<Vec<ArrayRef>, LabError> {
     rows.columns.into_iter().map(array_of).collect()
 }
@@ -82,6 +93,12 @@ fn array_of(column: RowColumn) -> Result<ArrayRef, LabError> {
         RowColumn::Text(text) => {
             let offsets = OffsetBuffer::new(ScalarBuffer::from(text.offsets));
             let array = StringArray::try_new(offsets, Buffer::from_vec(text.bytes), None);
+            Arc::new(array.map_err(|error| LabError::Internal(error.to_string()))?)
+        }
+        RowColumn::F64List(lists) => {
+            let offsets = OffsetBuffer::new(ScalarBuffer::from(lists.offsets));
+            let values = Arc::new(float_array(lists.values));
+            let array = ListArray::try_new(item_field(), offsets, values, None);
             Arc::new(array.map_err(|error| LabError::Internal(error.to_string()))?)
         }
     })

@@ -4,11 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Builder, Int64Builder, RecordBatch, StringBuilder, UInt64Builder};
+use arrow::array::{
+    ArrayRef, Float64Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder, UInt64Builder,
+};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::csv::unguarded;
-use super::names;
+use super::{batch, names};
 use crate::LabError;
 
 /// A value on its way in.
@@ -34,6 +36,7 @@ enum Kind {
     Signed,
     Unsigned,
     Float,
+    List,
     Text,
 }
 
@@ -77,6 +80,8 @@ impl Kinds {
 fn wider(a: Kind, b: Kind) -> Kind {
     match (a, b) {
         (Kind::Signed, Kind::Unsigned) | (Kind::Unsigned, Kind::Signed) => Kind::Float,
+        (Kind::List, Kind::Signed | Kind::Unsigned | Kind::Float)
+        | (Kind::Signed | Kind::Unsigned | Kind::Float, Kind::List) => Kind::Text,
         _ => a.max(b),
     }
 }
@@ -84,6 +89,7 @@ fn wider(a: Kind, b: Kind) -> Kind {
 fn data_type(name: &str, kind: Kind) -> DataType {
     match (names::type_of(name), kind) {
         (Some(DataType::Utf8), _) => DataType::Utf8,
+        (Some(DataType::List(_)), _) | (_, Kind::List) => batch::list_type(),
         (Some(number), Kind::Text | Kind::Empty) => number,
         (Some(DataType::UInt64), Kind::Signed) => DataType::UInt64,
         (Some(DataType::Float64), _) | (_, Kind::Float | Kind::Empty) => DataType::Float64,
@@ -114,6 +120,7 @@ impl Cell<'_> {
             Self::Json(serde_json::Value::Number(number)) if number.is_i64() => Kind::Signed,
             Self::Json(serde_json::Value::Number(number)) if number.is_u64() => Kind::Unsigned,
             Self::Json(serde_json::Value::Number(_)) => Kind::Float,
+            Self::Json(serde_json::Value::Array(items)) if items.iter().all(is_item) => Kind::List,
             Self::Json(_) => Kind::Text,
         }
     }
@@ -145,6 +152,17 @@ impl Cell<'_> {
         }
     }
 
+    /// The items of an array of numbers; a missing one is `None`.
+    fn list(&self) -> Option<Vec<Option<f64>>> {
+        match self {
+            Self::Bytes(bytes) => serde_json::from_slice(bytes).ok(),
+            Self::Json(serde_json::Value::Array(items)) if items.iter().all(is_item) => {
+                Some(items.iter().map(serde_json::Value::as_f64).collect())
+            }
+            Self::Json(_) => None,
+        }
+    }
+
     fn shown(&self) -> String {
         let text = match self {
             Self::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -152,6 +170,10 @@ impl Cell<'_> {
         };
         format!("`{}`", crate::plain::plain(&text.chars().take(60).collect::<String>()))
     }
+}
+
+fn is_item(value: &serde_json::Value) -> bool {
+    value.is_number() || value.is_null()
 }
 
 /// How the tools of this field write "not there".
@@ -172,6 +194,7 @@ enum Builder {
     Text(StringBuilder),
     /// Text in which an empty cell is an empty text.
     Identity(StringBuilder),
+    List(Box<ListBuilder<Float64Builder>>),
 }
 
 /// A cell that does not fit its column.
@@ -204,6 +227,9 @@ impl Columns {
                 Builder::Identity(StringBuilder::new())
             }
             DataType::Utf8 => Builder::Text(StringBuilder::new()),
+            DataType::List(items) => {
+                Builder::List(Box::new(ListBuilder::new(Float64Builder::new()).with_field(Arc::clone(items))))
+            }
             _ => Builder::Float(Float64Builder::new()),
         };
         Self { builders: kinds.fields().into_iter().map(builder).collect(), rows: 0 }
@@ -229,6 +255,10 @@ impl Columns {
             Builder::Text(builder) if cell.is_missing_text() => builder.append_null(),
             Builder::Text(builder) | Builder::Identity(builder) => {
                 builder.append_value(cell.text().ok_or_else(|| fault("text in UTF-8"))?);
+            }
+            Builder::List(builder) if cell.is_missing() => builder.append_null(),
+            Builder::List(builder) => {
+                builder.append_value(cell.list().ok_or_else(|| fault("an array of numbers"))?);
             }
             Builder::Float(builder) if cell.is_missing() => builder.append_null(),
             Builder::Float(builder) => builder.append_value(cell.number().ok_or_else(|| fault("a number"))?),
@@ -259,6 +289,7 @@ impl Columns {
                 Builder::Signed(mut builder) => Arc::new(builder.finish()),
                 Builder::Unsigned(mut builder) => Arc::new(builder.finish()),
                 Builder::Text(mut builder) | Builder::Identity(mut builder) => Arc::new(builder.finish()),
+                Builder::List(mut builder) => Arc::new(builder.finish()),
             }
         };
         let columns = self.builders.into_iter().map(array).collect();

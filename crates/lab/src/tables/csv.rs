@@ -1,4 +1,4 @@
-//! CSV out and in (RFC 4180, one header line, empty = missing).
+//! CSV out and in (RFC 4180, one header line, empty = missing). A list is one cell with a JSON array.
 //!
 //! Text that a spreadsheet would take for a formula (it starts with `=`, `+`, `-`, `@`, tab or carriage return)
 //! is written with a leading `'` and read back without it: capture names and families come from outside.
@@ -75,6 +75,7 @@ fn format(column: &View<'_>, row: usize, cell: &mut String) {
             let guard = if text.starts_with(FORMULA) { "'" } else { "" };
             write!(cell, "{guard}{text}")
         }
+        View::List(array) if array.is_valid(row) => write!(cell, "{}", view::json_array(array, row)),
         _ => Ok(()),
     };
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field as ArrowField, Float64Type, Int64Type, SchemaRef, UInt64Type};
 use cormorant_learn::table::{
-    BENIGN, Column, Feature, FeatureKind, Field, MISSING, Role, Schema, Table, TextColumn,
+    BENIGN, Column, Feature, FeatureKind, Field, ListColumn, MISSING, Role, Schema, Table, TextColumn,
 };
 
 use super::{batch, names};
@@ -51,7 +51,7 @@ pub(crate) fn schema_of<'a>(fields: impl IntoIterator<Item = &'a Arc<ArrowField>
     let feature = |field: &Arc<ArrowField>| Feature {
         name: field.name().clone(),
         unit: batch::unit(field).to_owned(),
-        kind: if field.data_type() == &DataType::Utf8 { FeatureKind::Text } else { FeatureKind::Number },
+        kind: kind_of(field),
     };
     Schema {
         features: fields
@@ -59,6 +59,14 @@ pub(crate) fn schema_of<'a>(fields: impl IntoIterator<Item = &'a Arc<ArrowField>
             .filter(|field| batch::role(field) == Some(Role::Feature))
             .map(feature)
             .collect(),
+    }
+}
+
+fn kind_of(field: &ArrowField) -> FeatureKind {
+    match field.data_type() {
+        DataType::Utf8 => FeatureKind::Text,
+        DataType::List(_) => FeatureKind::List,
+        _ => FeatureKind::Number,
     }
 }
 
@@ -129,14 +137,21 @@ impl Selection {
 }
 
 fn difference(found: &ArrowField, kind: FeatureKind, unit: &str) -> Option<String> {
-    let is_text = matches!(found.data_type(), DataType::Utf8);
     let here = batch::unit(found);
-    if is_text != matches!(kind, FeatureKind::Text) {
-        let (here, there) = if is_text { ("text", "numbers") } else { ("numbers", "text") };
+    if kind_of(found) != kind {
+        let (here, there) = (word_of(kind_of(found)), word_of(kind));
         return Some(format!("`{}` holds {here}, the model learnt {there}", found.name()));
     }
     (!here.is_empty() && !unit.is_empty() && here != unit)
         .then(|| format!("`{}` is in {here}, the model learnt {unit}", found.name()))
+}
+
+fn word_of(kind: FeatureKind) -> &'static str {
+    match kind {
+        FeatureKind::Number => "numbers",
+        FeatureKind::Text => "text",
+        FeatureKind::List => "lists",
+    }
 }
 
 fn misfit(name: &str, wanted: &Schema, faults: &[String]) -> LabError {
@@ -202,8 +217,19 @@ fn column(field: &ArrowField, batches: &[RecordBatch], place: usize) -> Column {
         DataType::Utf8 => {
             Column::Text(TextColumn::from_texts(arrays().flat_map(|array| array.as_string::<i32>().iter())))
         }
+        DataType::List(_) => Column::List(ListColumn::from_lists(
+            arrays().flat_map(|array| array.as_list::<i32>().iter()).map(list),
+        )),
         _ => floats(arrays().flat_map(|array| array.as_primitive::<Float64Type>().iter()), |v| v),
     }
+}
+
+/// A missing list is an empty one.
+fn list(items: Option<ArrayRef>) -> Vec<f64> {
+    let numbers = |items: ArrayRef| {
+        items.as_primitive::<Float64Type>().iter().map(|item| item.unwrap_or(f64::NAN)).collect()
+    };
+    items.map_or_else(Vec::new, numbers)
 }
 
 /// Whole numbers with gaps become floats: only those can say "missing".

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use arrow::datatypes::DataType;
 use cormorant_learn::table::Role;
-use cormorant_net::features::frames::FRAME_SETS;
+use cormorant_net::features::frames::{FRAME_SETS, FrameSet};
 use cormorant_net::features::{ColumnKind, FEATURE_SETS, FeatureSet, RowField, SetSpec, core, row_schema};
 
 use super::batch::data_type;
@@ -105,13 +105,21 @@ pub(crate) fn sets_within(names: &[&str]) -> Vec<String> {
 static COLUMNS: LazyLock<HashMap<String, RowField>> = LazyLock::new(|| {
     let sets = FEATURE_SETS.iter().copied().chain([&core::SET]);
     let flows = sets.filter_map(|set| row_schema(&[set]).ok()).flat_map(|schema| schema.fields.clone());
-    let frames = FRAME_SETS.iter().filter_map(|set| (set.fields)(&SetSpec::plain(set.name)).ok().flatten());
+    let frames = FRAME_SETS.iter().flat_map(|set| frame_fields(set));
     let mut columns = HashMap::new();
-    for field in flows.chain(frames.flatten()) {
+    for field in flows.chain(frames) {
         columns.entry(field.name.clone()).or_insert(field);
     }
     columns
 });
+
+/// The columns of a set with rows of its own, also those that an option adds.
+fn frame_fields(set: &FrameSet) -> Vec<RowField> {
+    let switches = set.options.iter().filter(|option| option.value.is_none());
+    let specs = switches.map(|option| SetSpec::with_option(set.name, option.name));
+    let fields = |spec: SetSpec| (set.fields)(&spec).ok().flatten().unwrap_or_default();
+    std::iter::once(SetSpec::plain(set.name)).chain(specs).flat_map(fields).collect()
+}
 
 #[cfg(test)]
 mod tests {

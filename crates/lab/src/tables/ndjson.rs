@@ -66,6 +66,7 @@ fn format(column: &View<'_>, row: usize, line: &mut Vec<u8>) -> io::Result<()> {
         View::Signed(array) if array.is_valid(row) => write!(line, "{}", array.value(row)),
         View::Unsigned(array) if array.is_valid(row) => write!(line, "{}", array.value(row)),
         View::Text(array) if array.is_valid(row) => Ok(serde_json::to_writer(line, array.value(row))?),
+        View::List(array) if array.is_valid(row) => line.write_all(view::json_array(array, row).as_bytes()),
         _ => line.write_all(b"null"),
     }
 }

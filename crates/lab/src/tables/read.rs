@@ -1,4 +1,4 @@
-//! A table file of any format to Arrow batches of four types (f64, i64, u64, text), each column with role and unit.
+//! A table file of any format to Arrow batches of five types (f64, i64, u64, text, lists of f64), each column with role and unit.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -227,14 +227,14 @@ fn normal_schema(path: &Path, schema: &Schema) -> (SchemaRef, Vec<usize>, Vec<St
     } else {
         let columns = crate::plain::plain(&left_out.join(", ")).into_owned();
         vec![format!(
-            "{}: columns that hold neither numbers nor text were left out: {columns}",
+            "{}: columns that hold neither numbers, text nor lists of numbers were left out: {columns}",
             path.display()
         )]
     };
     (batch::with_metadata(fields, schema.metadata().clone()), kept, notes)
 }
 
-/// One of four types for what a file holds; `None` for lists, structures and bytes.
+/// One of five types for what a file holds; `None` for structures, bytes and lists of anything but numbers.
 fn normal_type(field: &Field, role: Role) -> Option<DataType> {
     if matches!(role, Role::Label | Role::Family) {
         return Some(DataType::Utf8);
@@ -251,6 +251,11 @@ fn normal_type(field: &Field, role: Role) -> Option<DataType> {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(DataType::Utf8),
         DataType::Dictionary(_, values) if matches!(**values, DataType::Utf8 | DataType::LargeUtf8) => {
             Some(DataType::Utf8)
+        }
+        DataType::List(items) | DataType::LargeList(items) | DataType::FixedSizeList(items, _)
+            if items.data_type().is_numeric() =>
+        {
+            Some(batch::list_type())
         }
         _ => None,
     }

@@ -97,7 +97,7 @@ fn common(field: &Field, tables: &[TableReader]) -> Result<Field, LabError> {
             return Err(misfit(table, field, "no such column"));
         };
         if *other.data_type() != data_type {
-            if [&data_type, other.data_type()].contains(&&DataType::Utf8) {
+            if [&data_type, other.data_type()].into_iter().any(|one| !one.is_numeric()) {
                 return Err(misfit(table, field, &other.data_type().to_string()));
             }
             data_type = DataType::Float64;

@@ -4,6 +4,7 @@ mod faults;
 mod formats;
 mod invariance;
 mod labels;
+mod lists;
 mod made;
 mod models;
 mod real_labels;

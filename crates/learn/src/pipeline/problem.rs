@@ -87,7 +87,7 @@ impl<'a> Problem<'a> {
             classes,
             y,
             rows: Rows::of(table),
-            steps: spec.prep.clone().unwrap_or_else(|| default_steps(model)),
+            steps: spec.prep.clone().unwrap_or_else(|| default_steps(model, &table.schema())),
         })
     }
 

@@ -176,6 +176,8 @@ impl Baseline {
     pub fn of(table: &Table, rows: &[usize]) -> Self {
         let measure = |(_, column): (_, &Column)| match column {
             Column::Text(text) => words_of(text, rows),
+            // A list has no place among numbers, and none is missing.
+            Column::List(_) => BaselineFeature::Number { quantiles: Vec::new(), missing: 0.0 },
             numbers => numbers_of(numbers, rows),
         };
         Self { features: table.features().map(measure).collect() }

@@ -11,6 +11,7 @@ use crate::table::FeatureKind;
 pub(super) static SPEC: PrepSpec = PrepSpec {
     name: "drop-constant",
     doc: "Leaves out columns that hold one value (or are missing) in every training row.",
+    takes_lists: false,
     params: &[],
     fit: |_, columns| {
         Ok(Box::new(DropConstant { kinds: kinds_of(columns), keep: columns.iter().map(varies).collect() }))
@@ -36,6 +37,7 @@ fn varies(column: &Values<'_>) -> bool {
             numbers.windows(2).any(|pair| pair[0] != pair[1] && !(pair[0].is_nan() && pair[1].is_nan()))
         }
         Values::Words { codes, .. } => codes.windows(2).any(|pair| pair[0] != pair[1]),
+        Values::Lists(_) => true,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::table::FeatureKind;
 pub(super) static SPEC: PrepSpec = PrepSpec {
     name: "impute",
     doc: "Fills missing numbers with the column's median, mean or 0 over the training rows (0 when all are missing).",
+    takes_lists: false,
     params: &[
         ParamSpec {
             name: "with",

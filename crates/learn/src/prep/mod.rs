@@ -4,6 +4,7 @@
 //! from, so that contributions find their way back.
 
 mod drop_constant;
+mod fixed_width;
 mod impute;
 mod one_hot;
 mod signed_log;
@@ -20,8 +21,14 @@ use crate::params::{ParamSpec, Params};
 use crate::table::{Column, FeatureKind, Schema, Table};
 
 /// Every preparation step the program has.
-pub static PREPARATIONS: &[&PrepSpec] =
-    &[&signed_log::SPEC, &impute::SPEC, &one_hot::SPEC, &drop_constant::SPEC, &standard::SPEC];
+pub static PREPARATIONS: &[&PrepSpec] = &[
+    &fixed_width::SPEC,
+    &signed_log::SPEC,
+    &impute::SPEC,
+    &one_hot::SPEC,
+    &drop_constant::SPEC,
+    &standard::SPEC,
+];
 
 /// Learns a step from columns.
 pub type FitStep = fn(&Params, &[Values<'_>]) -> Result<Box<dyn Step>, LearnError>;
@@ -34,6 +41,8 @@ pub struct PrepSpec {
     pub name: &'static str,
     /// What it does, in a sentence or two.
     pub doc: &'static str,
+    /// Whether it takes list columns; they must have become numbers before any other step.
+    pub takes_lists: bool,
     /// Parameters with type, range and default.
     pub params: &'static [ParamSpec],
     /// Learns from the columns of the training rows.
@@ -64,7 +73,7 @@ impl StepSpec {
 pub struct Outline {
     /// Name, made from the feature's ("service=http").
     pub name: String,
-    /// Number or word.
+    /// Number, word or list.
     pub kind: FeatureKind,
     /// Place of its feature in the schema.
     pub source: usize,
@@ -82,6 +91,8 @@ pub enum Values<'a> {
         /// The dictionary of the table.
         words: &'a [String],
     },
+    /// Lists of numbers as the table has them, per row.
+    Lists(Vec<&'a [f64]>),
 }
 
 /// A fitted step.
@@ -114,15 +125,17 @@ pub fn find(name: &str) -> Result<&'static PrepSpec, LearnError> {
     })
 }
 
-/// The steps a model gets when none are asked for.
+/// The steps a model gets for features of this schema when none are asked for.
 #[must_use]
-pub fn default_steps(model: &ModelSpec) -> Vec<StepSpec> {
+pub fn default_steps(model: &ModelSpec, schema: &Schema) -> Vec<StepSpec> {
+    let has_lists = schema.features.iter().any(|feature| feature.kind == FeatureKind::List);
+    let first = has_lists.then_some(fixed_width::SPEC.name);
     let names: &[&str] = match (model.wants_scaling, model.takes_missing) {
         (true, _) => &["signed-log", "impute", "one-hot", "drop-constant", "standard"],
         (false, true) => &["one-hot", "drop-constant"],
         (false, false) => &["impute", "one-hot", "drop-constant"],
     };
-    names.iter().map(|name| StepSpec::new(*name)).collect()
+    first.iter().chain(names).map(|name| StepSpec::new(*name)).collect()
 }
 
 /// A chain of fitted steps from the features of one schema to the columns of a matrix.
@@ -158,6 +171,7 @@ impl Preparation {
         for step_spec in specs {
             let spec = find(&step_spec.name)?;
             let params = Params::check(spec.name, spec.params, &step_spec.params)?;
+            check_lists(spec, &columns)?;
             let step = (spec.fit)(&params, &values)?;
             columns = step.outline(&columns)?;
             values = step.apply(values);
@@ -210,6 +224,7 @@ impl Preparation {
             let spec = find(name)?;
             let given = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             let params = Params::check(spec.name, spec.params, &given)?;
+            check_lists(spec, &columns)?;
             let step = (spec.load)(state)?;
             columns = step.outline(&columns)?;
             if columns.len() > MOST_COLUMNS {
@@ -246,6 +261,7 @@ fn column_values(column: &Column, rows: impl Iterator<Item = usize>) -> Values<'
         Column::Text(text) => {
             Values::Words { codes: rows.map(|row| text.codes[row]).collect(), words: &text.words }
         }
+        Column::List(lists) => Values::Lists(rows.map(|row| lists.get(row)).collect()),
         numbers => Values::Numbers(rows.map(|row| finite(numbers.number(row))).collect()),
     }
 }
@@ -255,10 +271,27 @@ fn finite(value: f64) -> f64 {
 }
 
 fn check_numbers(columns: &[Outline]) -> Result<(), LearnError> {
-    match columns.iter().find(|column| column.kind == FeatureKind::Text) {
+    let Some(column) = columns.iter().find(|column| column.kind != FeatureKind::Number) else {
+        return Ok(());
+    };
+    let (what, step) = match column.kind {
+        FeatureKind::List => ("lists", fixed_width::SPEC.name),
+        _ => ("text", one_hot::SPEC.name),
+    };
+    Err(LearnError::Data(format!(
+        "column `{}` is still {what} after the last preparation step; add the step `{step}`",
+        column.name
+    )))
+}
+
+/// Refuses list columns before a step that takes numbers and words.
+fn check_lists(spec: &PrepSpec, columns: &[Outline]) -> Result<(), LearnError> {
+    match columns.iter().find(|column| column.kind == FeatureKind::List && !spec.takes_lists) {
         Some(column) => Err(LearnError::Data(format!(
-            "column `{}` is still text after the last preparation step; add the step `one-hot`",
-            column.name
+            "column `{}` is lists, which the preparation step `{}` does not take; put the step `{}` before it",
+            column.name,
+            spec.name,
+            fixed_width::SPEC.name
         ))),
         None => Ok(()),
     }
@@ -284,15 +317,15 @@ fn check_kinds(step: &str, fitted: &[FeatureKind], columns: &[Outline]) -> Resul
     {
         return Ok(());
     }
-    let texts = |kinds: &mut dyn Iterator<Item = FeatureKind>| {
-        kinds.filter(|kind| *kind == FeatureKind::Text).count()
+    let describe = |kinds: &[FeatureKind]| {
+        let of = |kind| kinds.iter().filter(|found| **found == kind).count();
+        format!("{} ({} of text, {} of lists)", kinds.len(), of(FeatureKind::Text), of(FeatureKind::List))
     };
+    let found: Vec<FeatureKind> = columns.iter().map(|column| column.kind).collect();
     Err(LearnError::Schema(format!(
-        "step `{step}` was fitted on {} columns ({} of text), found {} ({} of text)",
-        fitted.len(),
-        texts(&mut fitted.iter().copied()),
-        columns.len(),
-        texts(&mut columns.iter().map(|column| column.kind)),
+        "step `{step}` was fitted on other columns: {}, found {}",
+        describe(fitted),
+        describe(&found)
     )))
 }
 
@@ -300,6 +333,7 @@ fn kinds_of(columns: &[Values<'_>]) -> Vec<FeatureKind> {
     let kind = |values: &Values<'_>| match values {
         Values::Numbers(_) => FeatureKind::Number,
         Values::Words { .. } => FeatureKind::Text,
+        Values::Lists(_) => FeatureKind::List,
     };
     columns.iter().map(kind).collect()
 }
@@ -307,7 +341,7 @@ fn kinds_of(columns: &[Values<'_>]) -> Vec<FeatureKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{Field, Role, TextColumn};
+    use crate::table::{Field, ListColumn, Role, TextColumn};
 
     fn table() -> Table {
         let feature = |name| Field::new(name, "", Role::Feature);
@@ -346,6 +380,24 @@ mod tests {
         assert_eq!(loaded.apply(&table(), [0, 1, 3].into_iter()), matrix);
         let fewer = Schema { features: table().schema().features[1..].to_vec() };
         assert!(Preparation::load(&saved, &fewer).is_err());
+    }
+
+    #[test]
+    fn lists_come_before_every_other_step_but_one() {
+        let mut table = table();
+        let lists = ListColumn::from_lists([vec![1.0], vec![], vec![2.0, 3.0], vec![4.0]]);
+        table.push(Field::new("gaps", "s", Role::Feature), Column::List(lists)).unwrap();
+        let all = [0, 1, 2, 3];
+        for (names, expected) in
+            [(&["impute", "fixed-width"][..], "before it"), (&[], "add the step `one-hot`")]
+        {
+            let Err(error) = Preparation::fit(&steps(names), &table, &all) else { panic!("accepted") };
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        let specs = default_steps(crate::models::MODELS[0], &table.schema());
+        let (prep, _) = Preparation::fit(&specs, &table, &all).unwrap();
+        assert_eq!(prep.names().next(), Some("fixed-width"));
+        assert_eq!(prep.columns().iter().filter(|column| column.source == 3).count(), 1);
     }
 
     #[test]

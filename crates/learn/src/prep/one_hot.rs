@@ -14,6 +14,7 @@ use crate::table::{FeatureKind, MISSING};
 pub(super) static SPEC: PrepSpec = PrepSpec {
     name: "one-hot",
     doc: "Replaces each text column by a 0/1 column per frequent word and one for all other words; a missing word is all zeros.",
+    takes_lists: false,
     params: &[
         ParamSpec {
             name: "words",
@@ -44,7 +45,7 @@ struct OneHot {
 
 fn fit(params: &Params, columns: &[Values<'_>]) -> Result<Box<dyn Step>, LearnError> {
     let keep = |column: &Values<'_>| match column {
-        Values::Numbers(_) => None,
+        Values::Numbers(_) | Values::Lists(_) => None,
         Values::Words { codes, words } => {
             Some(frequent(codes, words, params.int("words"), params.int("rows")))
         }

@@ -11,6 +11,7 @@ use crate::table::FeatureKind;
 pub(super) static SPEC: PrepSpec = PrepSpec {
     name: "signed-log",
     doc: "Replaces each number x by sign(x) ln(1 + |x|); words and missing values stay.",
+    takes_lists: false,
     params: &[],
     fit: |_, columns| Ok(Box::new(SignedLog { kinds: kinds_of(columns) })),
     load: |bytes| Ok(Box::new(unpack::<SignedLog>("step `signed-log`", bytes)?)),

@@ -11,6 +11,7 @@ use crate::table::FeatureKind;
 pub(super) static SPEC: PrepSpec = PrepSpec {
     name: "standard",
     doc: "Shifts and scales each number to mean 0 and variance 1 over the training rows; missing values stay.",
+    takes_lists: false,
     params: &[],
     fit: |_, columns| Ok(Box::new(Standard { columns: columns.iter().map(Scale::of).collect() })),
     load: |bytes| {

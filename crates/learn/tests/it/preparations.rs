@@ -3,14 +3,24 @@
 use cormorant_learn::matrix::Matrix;
 use cormorant_learn::params::{ParamKind, Params};
 use cormorant_learn::prep::{PREPARATIONS, PrepSpec, Preparation, Step, StepSpec, Values};
-use cormorant_learn::table::{Column, Field, Role, Table, TextColumn};
+use cormorant_learn::table::{Column, Field, ListColumn, Role, Table, TextColumn};
 
 use crate::data::traffic;
 use crate::mutate::{mutated, mutations};
 
 /// The step between those that make any table numeric.
 fn chain(spec: &PrepSpec) -> Vec<StepSpec> {
-    [spec.name, "impute", "one-hot"].map(StepSpec::new).to_vec()
+    let before = if spec.takes_lists { None } else { Some("fixed-width") };
+    before.into_iter().chain([spec.name, "impute", "one-hot"]).map(StepSpec::new).collect()
+}
+
+/// Traffic with a column of lists, as long as the row's place says.
+fn with_lists(rows: usize, seed: u64) -> Table {
+    let mut table = traffic(rows, seed);
+    let list = |row: usize| (0..row * 7 % 11).map(move |place| (row * 31 + place * 17) as f64 / 8.0);
+    let lists = Column::List(ListColumn::from_lists((0..rows).map(list)));
+    table.push(Field::new("sizes", "bytes", Role::Feature), lists).unwrap();
+    table
 }
 
 fn values(table: &Table) -> Vec<Values<'_>> {
@@ -20,6 +30,7 @@ fn values(table: &Table) -> Vec<Values<'_>> {
 fn column_values(column: &Column) -> Values<'_> {
     match column {
         Column::Text(text) => Values::Words { codes: text.codes.clone(), words: &text.words },
+        Column::List(lists) => Values::Lists(lists.iter().collect()),
         numbers => Values::Numbers((0..numbers.len()).map(|row| numbers.number(row)).collect()),
     }
 }
@@ -31,7 +42,9 @@ fn bits(matrix: &Matrix) -> Vec<u64> {
 fn table(numbers: Vec<f64>, words: &[Option<&str>]) -> Table {
     let field = |name| Field::new(name, "", Role::Feature);
     let text = Column::Text(TextColumn::from_texts(words.iter().copied()));
-    Table::new(vec![field("number"), field("word")], vec![Column::F64(numbers), text]).unwrap()
+    let lists = ListColumn::from_lists((0..numbers.len()).map(|row| numbers[row..].iter().copied()));
+    let columns = vec![Column::F64(numbers), text, Column::List(lists)];
+    Table::new(vec![field("number"), field("word"), field("list")], columns).unwrap()
 }
 
 #[test]
@@ -49,7 +62,7 @@ fn bad_parameters_are_refused_by_name() {
 
 #[test]
 fn steps_learn_from_training_rows_only() {
-    let table = traffic(300, 1);
+    let table = with_lists(300, 1);
     let rows: Vec<usize> = (0..100).collect();
     let fewer = table.take_rows(&rows);
     for spec in PREPARATIONS {
@@ -62,7 +75,7 @@ fn steps_learn_from_training_rows_only() {
 
 #[test]
 fn rows_are_prepared_alone_as_they_are_together() {
-    let table = traffic(200, 2);
+    let table = with_lists(200, 2);
     let all: Vec<usize> = (0..200).collect();
     for spec in PREPARATIONS {
         let (prep, together) = Preparation::fit(&chain(spec), &table, &all).unwrap();
@@ -75,7 +88,7 @@ fn rows_are_prepared_alone_as_they_are_together() {
 
 #[test]
 fn a_loaded_chain_prepares_the_same_bits() {
-    let table = traffic(100, 3);
+    let table = with_lists(100, 3);
     let all: Vec<usize> = (0..100).collect();
     for spec in PREPARATIONS {
         let (prep, prepared) = Preparation::fit(&chain(spec), &table, &all).unwrap();
@@ -112,8 +125,8 @@ fn odd_columns_leave_finite_numbers() {
 
 #[test]
 fn damaged_steps_never_panic() {
-    let table = traffic(30, 4);
     for spec in PREPARATIONS {
+        let table = if spec.takes_lists { with_lists(30, 4) } else { traffic(30, 4) };
         let params = Params::check(spec.name, spec.params, &[].into()).unwrap();
         let step = (spec.fit)(&params, &values(&table)).unwrap();
         let outline = outline(&*step, &table);

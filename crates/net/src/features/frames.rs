@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::rows::{RowField, RowKind, RowSchema, RowWriter, Rows};
+use super::rows::{ColumnKind, RowColumn, RowField, RowKind, RowSchema, RowWriter, Rows};
 use super::spec::SetSpec;
 use super::{kitsune, netml, networkml, nprint};
 use crate::NetError;
@@ -88,6 +88,7 @@ pub trait Extractor {
 /// Where an extractor puts its rows: collects them into batches for the meter's sink.
 pub struct Outbox<'a> {
     rows: Rows,
+    has_lists: bool,
     batch_rows: usize,
     delivered: u64,
     sink: &'a mut dyn FnMut(Rows) -> Result<(), NetError>,
@@ -101,7 +102,8 @@ impl<'a> Outbox<'a> {
         sink: &'a mut dyn FnMut(Rows) -> Result<(), NetError>,
     ) -> Outbox<'a> {
         let batch_rows = fitting(schema, batch_rows);
-        Outbox { rows: Rows::empty(schema, batch_rows), batch_rows, delivered: 0, sink }
+        let rows = Rows::empty(schema, batch_rows);
+        Outbox { rows, has_lists: has_lists(schema), batch_rows, delivered: 0, sink }
     }
 
     /// Fixes the columns when they were not known before: the rows from here on have this schema.
@@ -113,6 +115,7 @@ impl<'a> Outbox<'a> {
         let schema = Arc::new(RowSchema { kind, fields });
         self.batch_rows = fitting(&schema, self.batch_rows);
         self.rows = Rows::empty(&schema, self.batch_rows);
+        self.has_lists = has_lists(&schema);
         Ok(())
     }
 
@@ -124,7 +127,12 @@ impl<'a> Outbox<'a> {
         write(&mut self.rows.begin_row());
         self.rows.len += 1;
         self.delivered += 1;
-        if self.rows.len >= self.batch_rows { self.flush() } else { Ok(()) }
+        if self.rows.len >= self.batch_rows || self.listed() >= BATCH_VALUES { self.flush() } else { Ok(()) }
+    }
+
+    /// Values in lists of the batch: how many a row brings is not known before.
+    fn listed(&self) -> usize {
+        if self.has_lists { self.rows.columns.iter().map(RowColumn::listed).sum() } else { 0 }
     }
 
     /// Rows written so far.
@@ -144,6 +152,10 @@ impl<'a> Outbox<'a> {
 
 /// Values of a batch at most, so that wide rows do not fill the memory.
 const BATCH_VALUES: usize = 1 << 20;
+
+fn has_lists(schema: &RowSchema) -> bool {
+    schema.fields.iter().any(|field| field.kind == ColumnKind::F64List)
+}
 
 fn fitting(schema: &RowSchema, batch_rows: usize) -> usize {
     batch_rows.min(BATCH_VALUES / schema.fields.len().max(1)).max(1)

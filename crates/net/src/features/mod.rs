@@ -52,7 +52,9 @@ pub use crate::flow::Flow;
 use crate::flow::FlowRules;
 use crate::packet::Tunnels;
 use context::Context;
-pub use rows::{ColumnKind, RowColumn, RowField, RowKind, RowSchema, RowWriter, Rows, TextColumn};
+pub use rows::{
+    ColumnKind, ListColumn, RowColumn, RowField, RowKind, RowSchema, RowWriter, Rows, TextColumn,
+};
 pub use spec::SetSpec;
 pub(crate) use spec::{Selection, select};
 

@@ -35,6 +35,8 @@ pub enum ColumnKind {
     U64,
     /// UTF-8 text.
     Text,
+    /// Any number of 64-bit floats; models see them only after a preparation step has given them a width.
+    F64List,
 }
 
 /// One column of a table: fixed before any data are seen.
@@ -83,6 +85,8 @@ pub enum RowColumn {
     U64(Vec<u64>),
     /// Values of a [`ColumnKind::Text`] column.
     Text(TextColumn),
+    /// Values of a [`ColumnKind::F64List`] column.
+    F64List(ListColumn),
 }
 
 /// Text values end to end; value `i` is `bytes[offsets[i]..offsets[i + 1]]`, so there is one offset more than values.
@@ -115,6 +119,36 @@ impl TextColumn {
     }
 }
 
+/// Lists end to end; list `i` is `values[offsets[i]..offsets[i + 1]]`, so there is one offset more than lists.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListColumn {
+    /// Starts with 0 and never decreases.
+    pub offsets: Vec<i32>,
+    /// What is in the lists.
+    pub values: Vec<f64>,
+}
+
+impl ListColumn {
+    fn new(rows: usize) -> ListColumn {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        ListColumn { offsets, values: Vec::new() }
+    }
+
+    /// List `row`, or `None` past the end.
+    pub fn get(&self, row: usize) -> Option<&[f64]> {
+        let start = usize::try_from(*self.offsets.get(row)?).ok()?;
+        let end = usize::try_from(*self.offsets.get(row + 1)?).ok()?;
+        self.values.get(start..end)
+    }
+
+    fn push(&mut self, list: impl IntoIterator<Item = f64>) {
+        self.values.extend(list);
+        // The outbox hands a batch on long before it holds 2^31 values.
+        self.offsets.push(i32::try_from(self.values.len()).unwrap_or(i32::MAX));
+    }
+}
+
 impl RowColumn {
     fn new(kind: ColumnKind, rows: usize) -> RowColumn {
         match kind {
@@ -122,6 +156,7 @@ impl RowColumn {
             ColumnKind::I64 => RowColumn::I64(Vec::with_capacity(rows)),
             ColumnKind::U64 => RowColumn::U64(Vec::with_capacity(rows)),
             ColumnKind::Text => RowColumn::Text(TextColumn::new(rows)),
+            ColumnKind::F64List => RowColumn::F64List(ListColumn::new(rows)),
         }
     }
 
@@ -136,6 +171,11 @@ impl RowColumn {
                     values.close();
                 }
             }
+            (RowColumn::F64List(values), RowColumn::F64List(from)) => {
+                if let Some(list) = from.get(row) {
+                    values.push(list.iter().copied());
+                }
+            }
             (target, from) => debug_assert!(false, "{:?} into a column of {:?}", from.kind(), target.kind()),
         }
     }
@@ -147,6 +187,15 @@ impl RowColumn {
             RowColumn::I64(_) => ColumnKind::I64,
             RowColumn::U64(_) => ColumnKind::U64,
             RowColumn::Text(_) => ColumnKind::Text,
+            RowColumn::F64List(_) => ColumnKind::F64List,
+        }
+    }
+
+    /// Values in lists so far.
+    pub(super) fn listed(&self) -> usize {
+        match self {
+            RowColumn::F64List(lists) => lists.values.len(),
+            _ => 0,
         }
     }
 }
@@ -198,6 +247,15 @@ impl RowWriter<'_> {
 }
 
 impl RowWriter<'_> {
+    /// The next column, which is of kind [`ColumnKind::F64List`].
+    #[inline]
+    pub fn list(&mut self, values: impl IntoIterator<Item = f64>) {
+        match self.columns.next() {
+            Some(RowColumn::F64List(column)) => column.push(values),
+            other => debug_assert!(false, "a list for {:?}", other.map(|column| column.kind())),
+        }
+    }
+
     /// The next column, which is of kind [`ColumnKind::Text`]: `write` appends its value, in UTF-8.
     #[inline]
     pub(crate) fn text_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {

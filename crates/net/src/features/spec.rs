@@ -40,6 +40,11 @@ impl SetSpec {
         SetSpec { text: name.to_owned(), options: Vec::new() }
     }
 
+    /// This name with an option that takes no value.
+    pub fn with_option(name: &str, option: &str) -> SetSpec {
+        SetSpec { text: format!("{name}:{option}"), options: vec![(option.to_owned(), None)] }
+    }
+
     /// As typed.
     pub fn text(&self) -> &str {
         &self.text
@@ -61,11 +66,28 @@ impl SetSpec {
         let number = value.as_deref().and_then(|value| value.parse::<f64>().ok());
         match number.filter(|number| (least..=most).contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(NetError::SetOption {
-                text: self.text.clone(),
-                option: name.to_owned(),
-                advice: format!("it takes a number from {least} to {most}, as in `:{name}={least}`"),
-            }),
+            None => Err(self.out_of_range(name, &format!("a number from {least} to {most}"), least)),
+        }
+    }
+
+    /// The whole number of `:name=number`, `None` when the option was not given.
+    ///
+    /// # Errors
+    /// [`NetError::SetOption`] for text that is no whole number between `least` and `most`, both included.
+    pub fn count(&self, name: &str, least: u32, most: u32) -> Result<Option<u32>, NetError> {
+        let expected = || format!("a whole number from {least} to {most}");
+        match self.number(name, least.into(), most.into()) {
+            Ok(Some(number)) if number.fract() == 0.0 => Ok(Some(number as u32)),
+            Ok(None) => Ok(None),
+            Ok(Some(_)) | Err(_) => Err(self.out_of_range(name, &expected(), least.into())),
+        }
+    }
+
+    fn out_of_range(&self, name: &str, expected: &str, example: f64) -> NetError {
+        NetError::SetOption {
+            text: self.text.clone(),
+            option: name.to_owned(),
+            advice: format!("it takes {expected}, as in `:{name}={example}`"),
         }
     }
 

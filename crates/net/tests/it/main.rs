@@ -17,6 +17,7 @@ mod large;
 mod live;
 mod mutated;
 mod netml;
+mod netml_lists;
 mod networkml;
 mod networkml_meant;
 mod networkml_sessions;

@@ -53,6 +53,7 @@ fn read_row(batch: &Rows, row: usize) -> (Vec<String>, Vec<f64>) {
             RowColumn::I64(values) => identity.push(values[row].to_string()),
             RowColumn::U64(values) => identity.push(values[row].to_string()),
             RowColumn::Text(values) => identity.push(values.get(row).expect("text").to_owned()),
+            RowColumn::F64List(_) => panic!("{} is a list", field.name),
         }
         assert_eq!(field.identity, field.kind != ColumnKind::F64, "{}", field.name);
     }
@@ -162,7 +163,10 @@ fn netml_says_what_it_cannot_do() {
     let still = [(5, 1), (5, 1), (5, 2), (5, 2), (5, 3), (6, 3)];
     let default = FlowConfig::default;
     for (set, expected) in [
-        ("netml-iat", ":compat"),
+        ("netml-iat:fft", "fixed-width"),
+        ("netml-iat:q=0.5", ":compat"),
+        ("netml-iat:compat:uni", "no `:uni`"),
+        ("netml-iat:packets=1.5", "a whole number from 1 to 65535"),
         ("netml-iat:compat:q=0.4", "higher `:q=`"),
         ("netml-iat:compat:q=0", "from 0.01 to 1"),
         ("netml-samp-num:compat:interval=1", "no width"),

@@ -91,6 +91,7 @@ pub(crate) fn shown(rows: &Rows, name: &str, row: usize) -> String {
         RowColumn::I64(values) => values[row].to_string(),
         RowColumn::U64(values) => values[row].to_string(),
         RowColumn::Text(values) => values.get(row).unwrap_or_default().to_owned(),
+        RowColumn::F64List(lists) => format!("{:?}", lists.get(row).unwrap_or_default()),
     }
 }
 

@@ -1,16 +1,22 @@
 //! The feature sets of netml (Yang, Kpotufe and Feamster, "Feature Extraction for Novelty Detection in Network Traffic",
-//! arXiv 2006.16993), as its version 0.7.1 computes them, faults included: tables of either tool can stand beside each
-//! other, and so can models trained on them.
+//! arXiv 2006.16993) in two forms. Time and size come from packets alone; a size is the captured length.
 //!
-//! Where a flow is cut and how wide a row is depends on the whole capture, so the packets are kept until its end
-//! ([`packets`]), then cut into flows ([`flows`]), then measured ([`vectors`], [`fft`]). Time and size come from packets
-//! alone; a size is the captured length.
+//! By default a flow has both directions and either IP version, and becomes a row when it falls silent ([`stream`]),
+//! with its vector in a list ([`growing`], [`settings`]): nothing depends on the rest of the capture.
+//!
+//! With `:compat` rows are as netml 0.7.1 computes them, faults included: tables of either tool can stand beside each
+//! other, and so can models trained on them. Where a flow is cut and how wide a row is depends on the whole capture, so
+//! the packets are kept until its end ([`packets`]), then cut into flows ([`flows`]), then measured ([`vectors`],
+//! [`fft`]).
 
 mod fft;
 mod flows;
+mod growing;
 mod packets;
 mod quantile;
 mod sets;
+mod settings;
+mod stream;
 mod table;
 mod vectors;
 
@@ -19,16 +25,44 @@ use crate::capture::Frame;
 use crate::packet::Decoded;
 use flows::{FLOW_BYTES, Flows, Interval, PACKET_BYTES};
 pub use sets::{IAT, IAT_SIZE, SAMP_NUM, SAMP_SIZE, SIZE, STATS};
+use stream::Stream;
 use table::{Form, Table};
-use vectors::Vector;
+use vectors::{STATISTICS, Vector};
 
+use super::RowField;
 use super::frames::{Extractor, Outbox};
 use super::spec::SetSpec;
 
 /// The quantile of durations and of packet counts when none is asked for.
 const DEFAULT_Q: f64 = 0.9;
 
-/// What was asked for.
+/// Options that netml's own form does not have.
+const NOT_COMPAT: [&str; 4] = ["uni", "window", "packets", "least"];
+
+/// The columns of a set, when they are known before reading.
+fn fields_of(vector: Vector, spec: &SetSpec) -> Result<Option<Vec<RowField>>, NetError> {
+    if !spec.has("compat") {
+        return Ok(Some(settings::fields(&settings::Settings::read(vector, spec)?)));
+    }
+    let settings = Settings::read(vector, spec)?;
+    let known = vector == Vector::Stats;
+    Ok(known.then(|| table::fields(vector, settings.form, STATISTICS.len())))
+}
+
+/// Begins a capture.
+fn open(
+    set: &'static str,
+    vector: Vector,
+    spec: &SetSpec,
+    mem_bytes: u64,
+) -> Result<Box<dyn Extractor>, NetError> {
+    if spec.has("compat") {
+        return Netml::open(set, vector, spec, mem_bytes);
+    }
+    Ok(Box::new(Stream::new(settings::Settings::read(vector, spec)?, mem_bytes)))
+}
+
+/// What was asked for with `:compat`.
 #[derive(Clone, Debug)]
 struct Settings {
     text: String,
@@ -48,10 +82,13 @@ impl Settings {
             q: spec.number("q", 0.01, 1.0)?.unwrap_or(DEFAULT_Q),
             interval: spec.number("interval", 1e-6, 1e9)?,
         };
-        if spec.has("compat") {
-            return Ok(settings);
+        if NOT_COMPAT.iter().any(|option| spec.has(option)) {
+            return Err(settings.unfit(
+                "netml itself has no `:uni`, `:window=`, `:packets=` and `:least=`",
+                "leave them out, or leave `:compat` out",
+            ));
         }
-        Err(settings.unfit("only netml's own form is there yet", "write `:compat` behind the set's name"))
+        Ok(settings)
     }
 
     fn unfit(&self, found: &'static str, advice: &'static str) -> NetError {

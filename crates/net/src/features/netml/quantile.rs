@@ -4,10 +4,15 @@
 /// `_function_base_impl.py`, `_lerp`); 0 of no values.
 pub(super) fn quantile(mut values: Vec<f64>, q: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    let position = q * values.len().saturating_sub(1) as f64;
-    let place = position.floor() as usize;
-    let Some(&low) = values.get(place) else { return 0.0 };
-    let high = values.get(place + 1).copied().unwrap_or(low);
+    interpolated(values.len() as u64, q, |place| values.get(place as usize).copied())
+}
+
+/// The same of `count` values of which `at` gives the one at a place of their order.
+pub(super) fn interpolated(count: u64, q: f64, at: impl Fn(u64) -> Option<f64>) -> f64 {
+    let position = q * count.saturating_sub(1) as f64;
+    let place = position.floor() as u64;
+    let Some(low) = at(place) else { return 0.0 };
+    let high = at(place + 1).unwrap_or(low);
     let (step, part) = (high - low, position - position.floor());
     if part >= 0.5 { high - step * (1.0 - part) } else { low + step * part }
 }

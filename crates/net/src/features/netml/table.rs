@@ -21,7 +21,7 @@ pub(super) struct Form {
 const WINDOW_Q: f64 = 0.3;
 
 /// Names of the TCP flags from the lowest bit, which is netml's order.
-const FLAGS: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"];
+pub(super) const FLAGS: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"];
 
 const IDENTITY: [(&str, ColumnKind, &str, &str); 9] = [
     ("source", ColumnKind::Text, "", "source of the outermost IPv4 header; empty without one"),
@@ -47,6 +47,16 @@ const IDENTITY: [(&str, ColumnKind, &str, &str); 9] = [
 
 /// The columns of a table whose vectors are this wide.
 pub(super) fn fields(vector: Vector, form: Form, width: usize) -> Vec<RowField> {
+    let mut fields = identity_of(&IDENTITY);
+    if form.has_header {
+        fields.extend(header_fields(form, width));
+    }
+    fields.extend(vector_fields(vector, form, width));
+    fields
+}
+
+/// Identity columns: name, type, unit and definition of each.
+pub(super) fn identity_of(columns: &[(&str, ColumnKind, &'static str, &'static str)]) -> Vec<RowField> {
     let identity = |&(name, kind, unit, doc): &(&str, ColumnKind, &'static str, &'static str)| RowField {
         name: name.to_owned(),
         unit,
@@ -54,12 +64,7 @@ pub(super) fn fields(vector: Vector, form: Form, width: usize) -> Vec<RowField> 
         identity: true,
         kind,
     };
-    let mut fields: Vec<RowField> = IDENTITY.iter().map(identity).collect();
-    if form.has_header {
-        fields.extend(header_fields(form, width));
-    }
-    fields.extend(vector_fields(vector, form, width));
-    fields
+    columns.iter().map(identity).collect()
 }
 
 fn feature(name: String, unit: &'static str, doc: &'static str) -> RowField {

@@ -69,6 +69,7 @@ fn cell(column: &RowColumn, row: usize) -> Cell {
         RowColumn::I64(values) => Cell::Integer(i128::from(values[row])),
         RowColumn::U64(values) => Cell::Integer(i128::from(values[row])),
         RowColumn::Text(values) => Cell::Text(values.get(row).expect("text").to_owned()),
+        RowColumn::F64List(_) => panic!("no set of flows has lists"),
     }
 }
 

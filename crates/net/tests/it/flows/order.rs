@@ -116,6 +116,10 @@ fn digest(batches: &[Rows]) -> u64 {
             RowColumn::I64(values) => values.hash(&mut hasher),
             RowColumn::U64(values) => values.hash(&mut hasher),
             RowColumn::Text(values) => (&values.offsets, &values.bytes).hash(&mut hasher),
+            RowColumn::F64List(lists) => {
+                lists.offsets.hash(&mut hasher);
+                lists.values.iter().for_each(|value| value.to_bits().hash(&mut hasher));
+            }
         }
     }
     hasher.finish()
