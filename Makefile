@@ -21,7 +21,7 @@ lint: ## format, clippy, rustdoc, licences
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
-	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --offline --log-level error check licenses bans sources; \
+	@if command -v cargo-deny >/dev/null; then $(CARGO) fetch --locked --quiet && $(CARGO) deny --offline --log-level error check licenses bans sources; \
 	elif [ -n "$$CORMORANT_NO_SKIP" ]; then echo "cargo-deny is missing and skipping is forbidden"; exit 1; \
 	else echo "skipped: cargo-deny is not installed (cargo install cargo-deny --locked)"; fi
 
