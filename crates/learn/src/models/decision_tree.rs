@@ -14,6 +14,8 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
           share of the leaf. Missing values go to the side that gains more. Columns of more than 255 distinct values \
           are cut at quantiles.",
     takes_missing: true,
+    takes_sparse: false,
+    takes_categories: false,
     wants_scaling: false,
     params: &[CRITERION, MAX_DEPTH, MIN_SPLIT, MIN_LEAF, max_features("all"), CLASS_WEIGHT],
     build,

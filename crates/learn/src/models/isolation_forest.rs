@@ -13,6 +13,8 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
     doc: "Trees of random splits on small samples; the score is 2^(-mean path length / that of an average row) \
           (Liu, Ting and Zhou 2008). Contributions add up to the logarithm (to base 2) of the score.",
     takes_missing: false,
+    takes_sparse: false,
+    takes_categories: false,
     wants_scaling: false,
     params: &[
         ParamSpec {

@@ -29,6 +29,8 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
     doc: "Logistic regression with an L2 penalty: log-odds are a weighted sum of the columns. Binary, or multinomial \
           (softmax) for more classes. Minimises 0.5 w.w + C sum(weight * loss), intercept unpenalised, as scikit-learn does.",
     takes_missing: false,
+    takes_sparse: false,
+    takes_categories: false,
     wants_scaling: true,
     params: &[
         ParamSpec {
@@ -103,10 +105,10 @@ const WARM_START_ROWS: usize = 16_384;
 
 impl Estimator for Logistic {
     fn fit(&self, data: &Train<'_>, ctx: &Ctx) -> Result<Box<dyn Model>, LearnError> {
-        check(data)?;
-        let weights = row_weights(data, self.balanced)?;
+        data.check_labelled("logistic", false)?;
+        let weights = data.row_weights(self.balanced);
         ctx.install(|| -> Result<Box<dyn Model>, LearnError> {
-            let design = Design::new(data.x)?;
+            let design = Design::new(&data.x.dense())?;
             let objective = Objective::new(&design, data.y, data.classes, &weights, self.c);
             let solution = self.minimise(&objective, ctx)?;
             Ok(Box::new(LogisticModel::new(&design, &objective, solution, self.stop)))
@@ -126,56 +128,6 @@ impl Logistic {
         }
         newton::minimise(objective, start, self.stop, ctx)
     }
-}
-
-fn check(data: &Train<'_>) -> Result<(), LearnError> {
-    let refuse = |message: String| Err(LearnError::Data(format!("logistic: {message}")));
-    if data.x.rows() == 0 {
-        return refuse("no rows to learn from".to_owned());
-    }
-    if data.y.len() != data.x.rows()
-        || data.classes < 2
-        || data.y.iter().any(|&class| class as usize >= data.classes)
-    {
-        return refuse(format!(
-            "needs a class below {} for each of {} rows",
-            data.classes.max(2),
-            data.x.rows()
-        ));
-    }
-    if data.y.iter().all(|&class| class == data.y[0]) {
-        return refuse("all rows are of one class".to_owned());
-    }
-    match data.x.values().iter().position(|value| !value.is_finite()) {
-        Some(place) => refuse(format!(
-            "column {} of row {} is missing or not finite; add the preparation step `impute`",
-            place % data.x.columns(),
-            place / data.x.columns()
-        )),
-        None => Ok(()),
-    }
-}
-
-/// The given weights, times rows / (classes × rows of the class) when balanced.
-fn row_weights(data: &Train<'_>, balanced: bool) -> Result<Vec<f64>, LearnError> {
-    let mut weights = data.weights.map_or_else(|| vec![1.0; data.y.len()], <[f64]>::to_vec);
-    let sound =
-        weights.len() == data.y.len() && weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
-    let mut of_class = vec![0.0; data.classes];
-    weights.iter().zip(data.y).for_each(|(weight, &class)| of_class[class as usize] += weight);
-    let total: f64 = of_class.iter().sum();
-    if !sound || of_class.iter().filter(|weight| **weight > 0.0).count() < 2 || !total.is_finite() {
-        return Err(LearnError::Data(
-            "logistic: row weights must be finite, not negative, and leave two classes".into(),
-        ));
-    }
-    if balanced {
-        let present = of_class.iter().filter(|weight| **weight > 0.0).count() as f64;
-        for (weight, &class) in weights.iter_mut().zip(data.y) {
-            *weight *= total / (present * of_class[class as usize]);
-        }
-    }
-    Ok(weights)
 }
 
 /// A fitted logistic regression.

@@ -14,6 +14,8 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
     doc: "Trees grown on bootstrap samples with a random few columns tried per split; the score is the mean of the \
           trees' class shares (Breiman 2001; defaults as in scikit-learn). Missing values are learnt from.",
     takes_missing: true,
+    takes_sparse: false,
+    takes_categories: false,
     wants_scaling: false,
     params: PARAMS,
     build,

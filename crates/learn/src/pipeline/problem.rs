@@ -134,13 +134,14 @@ impl<'a> Problem<'a> {
             _ => None,
         };
         let data = Train {
-            x: &x,
+            x: (&x).into(),
             y: &y,
             classes: present.len(),
             weights: None,
             groups: groups.as_deref(),
             times: times.as_deref(),
             families: families.as_deref(),
+            categorical: None,
         };
         let model = self.estimator.fit(&data, ctx)?;
         Ok(FittedRows { prep, model, present })

@@ -11,7 +11,7 @@ use super::draw::bootstrap;
 use super::grow::{Grown, Growth, grow, shifted};
 use super::shap::{Explained, Step, explain, path_columns};
 use super::tally::{Classes, Criterion, Item, Pair, Weighted};
-use super::{check_labelled, with_threads};
+use super::{check_columns, with_threads};
 use crate::LearnError;
 use crate::ctx::Ctx;
 use crate::estimator::{Contributions, Model, Train};
@@ -189,11 +189,13 @@ pub(crate) struct ForestFit {
 impl ForestFit {
     /// Fits a forest; the same for any number of threads.
     pub(crate) fn fit(&self, data: &Train<'_>, ctx: &Ctx) -> Result<Forest, LearnError> {
-        check_labelled(data)?;
+        data.check_labelled("trees", true)?;
+        check_columns(data)?;
+        let x = data.x.dense();
         with_threads(ctx.threads, || {
-            let bins = Bins::new(data.x);
+            let bins = Bins::new(&x);
             ctx.check()?;
-            let class_weights = self.class_weights(data);
+            let class_weights = data.class_weights(self.balanced);
             let done = AtomicU64::new(0);
             let grown: Result<Vec<Grown>, LearnError> = (0..self.trees as u64)
                 .into_par_iter()
@@ -210,19 +212,6 @@ impl ForestFit {
                 .collect();
             assemble(bins.cuts, data.classes, grown?)
         })
-    }
-
-    fn class_weights(&self, data: &Train<'_>) -> Vec<f64> {
-        if !self.balanced {
-            return vec![1.0; data.classes];
-        }
-        let mut totals = vec![0.0; data.classes];
-        for (row, &class) in data.y.iter().enumerate() {
-            totals[class as usize] += data.weights.map_or(1.0, |weights| weights[row]);
-        }
-        let all: f64 = totals.iter().sum();
-        let present = totals.iter().filter(|&&total| total > 0.0).count() as f64;
-        totals.iter().map(|&total| if total > 0.0 { all / (present * total) } else { 1.0 }).collect()
     }
 
     fn grow(&self, bins: &Bins, data: &Train<'_>, class_weights: &[f64], mut rng: ChaCha8Rng) -> Grown {

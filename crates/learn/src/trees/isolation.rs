@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::draw::{below, unit, without_replacement};
 use super::file::{Bytes, Shape, ensure, read, roots, write};
 use super::shap::{Explained, Step, explain, path_columns};
-use super::{COLUMNS_MAX, check_values, threads_for, with_threads};
+use super::{COLUMNS_MAX, check_columns, threads_for, with_threads};
 use crate::LearnError;
 use crate::ctx::Ctx;
 use crate::estimator::{Contributions, Model, Train};
@@ -78,7 +78,9 @@ fn harmonic(n: usize) -> f64 {
 impl IsolationFit {
     /// Fits a forest; the same for any number of threads.
     pub(crate) fn fit(&self, data: &Train<'_>, ctx: &Ctx) -> Result<IsolationForest, LearnError> {
-        check_values(data, false)?;
+        data.check("isolation", false)?;
+        check_columns(data)?;
+        let x = &*data.x.dense();
         if data.x.rows() < 2 {
             return Err(LearnError::Data("isolation needs at least 2 rows, found 1".to_owned()));
         }
@@ -87,8 +89,7 @@ impl IsolationFit {
             let trees = (0..self.trees as u64).into_par_iter();
             trees
                 .map(|tree| {
-                    ctx.check()
-                        .map(|()| Grower::grow(data.x, sample, rng::stream(ctx.seed, "isolation", tree)))
+                    ctx.check().map(|()| Grower::grow(x, sample, rng::stream(ctx.seed, "isolation", tree)))
                 })
                 .collect()
         });

@@ -6,7 +6,7 @@ use cormorant_learn::LearnError;
 use cormorant_learn::ctx::Ctx;
 use cormorant_learn::estimator::{Estimator, Kind, Model, ModelSpec, Train};
 use cormorant_learn::eval::metrics::roc_auc;
-use cormorant_learn::matrix::Matrix;
+use cormorant_learn::matrix::{Matrix, SparseMatrix};
 use cormorant_learn::models::MODELS;
 use cormorant_learn::params::{ParamKind, Params};
 
@@ -129,6 +129,31 @@ fn rows_score_alone_as_they_do_together() {
             let same = alone.iter().zip(together.row(row)).all(|(a, b)| a.to_bits() == b.to_bits());
             assert!(same, "{} row {row}: {alone:?} is not {:?}", spec.name, together.row(row));
         }
+    });
+}
+
+#[test]
+fn sparse_rows_teach_and_score_as_dense_ones_do() {
+    each(|spec, classes| {
+        let (mut x, y) = blobs(600, classes, 15);
+        x.values_mut().iter_mut().for_each(|value| *value = value.max(0.5) - 0.5);
+        let sparse = SparseMatrix::from_dense(&x);
+        let data = |dense: bool| match (spec.kind, dense) {
+            (Kind::Classifier, true) => Train::labelled(&x, &y, classes),
+            (Kind::Classifier, false) => Train::labelled(&sparse, &y, classes),
+            (Kind::Novelty, true) => Train::unlabelled(&x),
+            (Kind::Novelty, false) => Train::unlabelled(&sparse),
+        };
+        let fit = |dense| build(spec, &[]).unwrap().fit(&data(dense), &ctx(1)).unwrap();
+        let (from_dense, from_sparse) = (fit(true), fit(false));
+        let expected = from_dense.score(&x, &ctx(1));
+        let near = |scores: &Matrix, bound: f64, what: &str| {
+            for (place, (a, b)) in scores.values().iter().zip(expected.values()).enumerate() {
+                assert!((a - b).abs() <= bound, "{} {what}, score {place}: {a} is not {b}", spec.name);
+            }
+        };
+        near(&from_dense.score_sparse(&sparse, &ctx(2)), 1e-12, "scoring sparse rows");
+        near(&from_sparse.score(&x, &ctx(1)), 1e-6, "fitted on sparse rows");
     });
 }
 
