@@ -5,6 +5,10 @@ pub const REBASE_PACKETS: u32 = 64;
 /// How far behind they must lie. Reordering between queues and interfaces stays far below.
 pub const REBASE_NS: i64 = 60_000_000_000;
 
+/// A longer leap ahead counts as this much: it ends every flow just the same, and hostile times that leap ahead and back
+/// again and again do not drive the clock to the end of time.
+const LEAP_NS: i64 = 30 * 24 * 3_600 * 1_000_000_000;
+
 /// No capture is from before 1823 or after 2116: times beyond are taken for these, so that adding a timeout never
 /// overflows.
 const FARTHEST_NS: i64 = i64::MAX / 2;
@@ -17,7 +21,7 @@ const FARTHEST_NS: i64 = i64::MAX / 2;
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     now_ns: Option<i64>,
-    /// Added to packet time; grows when time was set back.
+    /// Added to packet time; grows when time was set back, falls when it leapt ahead.
     offset_ns: i64,
     behind: u32,
     backward: u64,
@@ -30,9 +34,12 @@ impl Clock {
         let ts_ns = ts_ns.clamp(-FARTHEST_NS, FARTHEST_NS).saturating_add(self.offset_ns);
         let now_ns = *self.now_ns.get_or_insert(ts_ns);
         if ts_ns >= now_ns {
+            let leap_ns = ts_ns.saturating_sub(now_ns);
+            self.offset_ns = self.offset_ns.saturating_sub((leap_ns - LEAP_NS).max(0));
             self.behind = 0;
-            self.now_ns = Some(ts_ns);
-            return ts_ns;
+            let now_ns = now_ns.saturating_add(leap_ns.min(LEAP_NS));
+            self.now_ns = Some(now_ns);
+            return now_ns;
         }
         self.backward += 1;
         self.fall_behind(now_ns.saturating_sub(ts_ns));
@@ -83,7 +90,19 @@ mod tests {
         clock.tick(i64::MAX);
         let times: Vec<i64> = (1..200).map(|i| clock.tick(i * 1_000_000_000)).collect();
         assert_eq!(clock.rebased(), 1);
-        assert_eq!(times.last().copied(), Some(i64::MAX / 2 + (199 - 64) * 1_000_000_000));
+        assert_eq!(times.last().copied(), Some(LEAP_NS + (199 - 64) * 1_000_000_000));
+    }
+
+    #[test]
+    fn times_that_leap_for_ever_do_not_reach_the_end_of_time() {
+        let mut clock = Clock::default();
+        let mut before = clock.tick(0);
+        for packet in 0..100_000 {
+            let now = clock.tick(if packet % 65 == 0 { i64::MAX } else { i64::MIN });
+            assert!(now >= before);
+            before = now;
+        }
+        assert!(clock.rebased() > 1_000 && before < FARTHEST_NS, "{before}");
     }
 
     #[test]
