@@ -55,6 +55,15 @@ pub struct Counts {
     pub packets_cut: u64,
     /// Packets that carry an earlier time than one before them.
     pub packets_out_of_order: u64,
+    /// Streams or flows forgotten to stay within memory by a set that keeps its own; absent when there were none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub streams_forgotten: u64,
+}
+
+// The signature is serde's.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One capture that ended with a fault. Its rows before the fault were kept.
@@ -515,6 +524,7 @@ impl Outcome {
         counts.flows += report.flows;
         counts.packets_cut += report.truncated;
         counts.packets_out_of_order += report.backward_times;
+        counts.streams_forgotten += report.streams_let_go;
         add_all(&mut counts.packets_without_flow, report.packets_without_flow);
         add_all(&mut counts.flows_by_expiry, report.ended);
         add_all(&mut counts.decode_faults, report.faults);
@@ -533,6 +543,7 @@ impl Counts {
         self.bytes += other.bytes;
         self.packets_in_flows += other.packets_in_flows;
         self.flows += other.flows;
+        self.streams_forgotten += other.streams_forgotten;
         self.packets_cut += other.packets_cut;
         self.packets_out_of_order += other.packets_out_of_order;
         self.unread.add(other.unread);

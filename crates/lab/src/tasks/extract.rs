@@ -102,6 +102,12 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     };
     let mut notes = sources.notes;
     notes.append(&mut table.notes);
+    if outcome.counts.streams_forgotten > 0 {
+        notes.push(format!(
+            "{} streams were forgotten to stay within memory and their statistics began anew; raise --mem",
+            outcome.counts.streams_forgotten
+        ));
+    }
     let (rows, columns, features) = table.finish()?;
     Ok(Report {
         output: String::from(spec.output.clone()),
