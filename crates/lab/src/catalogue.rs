@@ -6,7 +6,7 @@ use cormorant_learn::models::MODELS;
 use cormorant_learn::params::ParamSpec;
 use cormorant_learn::prep::PREPARATIONS;
 use cormorant_net::features::frames::{FRAME_SETS, FrameSet};
-use cormorant_net::features::{ColumnKind, FEATURE_SETS, RowField, RowKind, SetSpec, identity};
+use cormorant_net::features::{ColumnKind, FEATURE_SETS, RowField, RowKind, SetSpec, identity, range};
 use serde::Serialize;
 
 use crate::output::Format;
@@ -65,6 +65,8 @@ pub struct Column {
     pub unit: &'static str,
     /// `f64`, `i64`, `u64` or `text`.
     pub kind: &'static str,
+    /// Which values it can take with the set's default options; empty for text and identity columns.
+    pub range: String,
     /// Exact definition and source.
     pub doc: &'static str,
 }
@@ -158,6 +160,7 @@ fn feature_set(set: &cormorant_net::features::FeatureSet) -> FeatureSet {
         },
         unit: column.unit,
         kind: kind(column.kind),
+        range: range_in_words(set.name, column.name, column.unit, column.kind),
         doc: column.doc,
     };
     FeatureSet {
@@ -165,7 +168,7 @@ fn feature_set(set: &cormorant_net::features::FeatureSet) -> FeatureSet {
         doc: set.doc,
         row: RowKind::Flow.name(),
         options: Vec::new(),
-        identity: columns(&identity::fields(), true),
+        identity: columns(set.name, &identity::fields(), true),
         features: set.columns.iter().map(|column| column.width).sum(),
         columns: set.columns.iter().map(column).collect(),
     }
@@ -185,14 +188,14 @@ fn frame_set(set: &FrameSet) -> FeatureSet {
         doc: set.doc,
         row: set.kind.name(),
         options: set.options.iter().map(option).collect(),
-        identity: columns(&fields, true),
+        identity: columns(set.name, &fields, true),
         features: fields.iter().filter(|field| !field.identity).count(),
-        columns: columns(&fields, false),
+        columns: columns(set.name, &fields, false),
     }
 }
 
 /// The identity columns, or the others; those that differ only in a number at the end as one.
-fn columns(fields: &[RowField], identity: bool) -> Vec<Column> {
+fn columns(set: &str, fields: &[RowField], identity: bool) -> Vec<Column> {
     let mut runs: Vec<(Column, String)> = Vec::new();
     for field in fields.iter().filter(|field| field.identity == identity) {
         match runs.last_mut() {
@@ -201,7 +204,11 @@ fn columns(fields: &[RowField], identity: bool) -> Vec<Column> {
             }
             _ => {
                 let name = field.name.clone();
-                let column = Column { name, unit: field.unit, kind: kind(field.kind), doc: field.doc };
+                let range = match identity {
+                    true => String::new(),
+                    false => range_in_words(set, &name, field.unit, field.kind),
+                };
+                let column = Column { name, unit: field.unit, kind: kind(field.kind), range, doc: field.doc };
                 runs.push((column, field.name.clone()));
             }
         }
@@ -211,6 +218,10 @@ fn columns(fields: &[RowField], identity: bool) -> Vec<Column> {
         false => Column { name: format!("{}..{last}", column.name), ..column },
     };
     runs.into_iter().map(whole).collect()
+}
+
+fn range_in_words(set: &str, name: &str, unit: &str, kind: ColumnKind) -> String {
+    range(set, name, unit, kind).map_or_else(String::new, |range| range.to_string())
 }
 
 /// A name without the number at its end.

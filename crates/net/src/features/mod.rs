@@ -40,6 +40,7 @@ pub mod networkml;
 pub mod nfstream;
 pub mod nprint;
 mod packet_identity;
+mod range;
 mod rows;
 mod spec;
 pub mod splt;
@@ -52,6 +53,7 @@ pub use crate::flow::Flow;
 use crate::flow::FlowRules;
 use crate::packet::Tunnels;
 use context::Context;
+pub use range::{Range, range};
 pub use rows::{
     ColumnKind, ListColumn, RowColumn, RowField, RowKind, RowSchema, RowWriter, Rows, TextColumn,
 };

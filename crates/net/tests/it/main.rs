@@ -23,6 +23,7 @@ mod networkml_meant;
 mod networkml_sessions;
 mod nprint;
 mod packet_rows;
+mod ranges;
 mod recording;
 mod shared;
 mod tshark;

@@ -238,7 +238,7 @@ pub(super) fn fields(compat: bool) -> Vec<RowField> {
     let mut fields = Vec::new();
     let flags: &[&str] = if compat { &FLAGS } else { &IP_FLAGS };
     for way in ["out", "in"] {
-        for (of, unit) in [("frame_len", "B"), ("time_delta", "s")] {
+        for (of, unit) in [("frame_len", "bytes"), ("time_delta", "s")] {
             let named = |s: &&str| {
                 field(
                     format!("{s}_{of}_{way}"),
