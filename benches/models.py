@@ -100,9 +100,12 @@ def fit_and_score(side, model, split, threads, seed, args):
     name, _, variant = side.partition(":")
     variant = f"{model}:{variant}" if variant else model
     program = [args.binary] if name == "cormorant" else [sys.executable, HERE / "sklearn_models.py"]
+    if name not in ("cormorant", "sklearn"):
+        variant = f"{variant}:{name}"
     scores = measure.CACHE / "out" / f"scores-{name}.f64"
     scores.parent.mkdir(exist_ok=True)
     argv = [*program, variant, split.train, split.test, scores, "--threads", threads, "--seed", seed]
+    argv += ["--sparse"] if split.sparse else []
     stages, rss_mb = staged([str(a) for a in argv], threads)
     return {
         "split": split.name, "model": model, "side": side, "threads": threads, "seed": seed,
@@ -146,7 +149,7 @@ def high_water_mb(pid):
 def quality(split, raw, novelty):
     """The figures of detection, the same for both sides; 1 % is the false alarm rate allowed."""
     import numpy as np
-    from sklearn.metrics import average_precision_score, roc_auc_score
+    from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
     scores, truth = np.frombuffer(raw, "<f8"), split.test_names != "normal"
     if len(scores) != len(truth) or not np.isfinite(scores).all():
@@ -157,6 +160,8 @@ def quality(split, raw, novelty):
     return {
         "auc": float(roc_auc_score(truth, scores)),
         "ap": float(average_precision_score(truth, scores)),
+        "accuracy": None if novelty else float(((scores > 0.5) == truth).mean()),
+        "log_loss": None if novelty else float(log_loss(truth, np.clip(scores, 0, 1))),
         "recall_half": None if novelty else float((scores[truth] > 0.5).mean()),
         "recall_fpr1": float((scores[truth] > at_1_percent).mean()),
         "recall_fpr1_macro": float(np.mean(list(found.values()))),
@@ -195,10 +200,13 @@ def optimum(split, args):
 def publish(record, args):
     text = report(record)
     print(text)
-    if args.no_results:
-        return
+    if not args.no_results:
+        publish_as(record, text, args.tag)
+
+
+def publish_as(record, text, tag):
     (HERE / "results").mkdir(exist_ok=True)
-    stem = HERE / "results" / f"{time.strftime('%Y-%m-%d')}-{args.tag}"
+    stem = HERE / "results" / f"{time.strftime('%Y-%m-%d')}-{tag}"
     stem.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     stem.with_suffix(".txt").write_text(text + "\n")
 

@@ -32,6 +32,7 @@ class Split:
     def __init__(self, name, train, test, held_out, test_names):
         self.name, self.train, self.test = name, train, test
         self.held_out, self.test_names = held_out, test_names
+        self.sparse = False  # whether both sides are to make sparse rows of the matrix
 
 
 def source():

@@ -30,9 +30,14 @@ def main():
         p.add_argument(name)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--sparse", action="store_true")
     args = p.parse_args()
 
     (x, y), (test, _) = nslkdd.read_matrix(args.train), nslkdd.read_matrix(args.test)
+    if args.sparse:
+        from scipy.sparse import csr_matrix
+
+        x, test = csr_matrix(x), csr_matrix(test)
     model = MODELS[args.model](args)
     stage("loaded")
     model.fit(x) if args.model == "isolation-forest" else model.fit(x, y)

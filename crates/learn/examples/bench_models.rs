@@ -1,6 +1,6 @@
 //! Our side of `benches/models.py`: fits one model on a matrix file, scores another, writes the scores.
 //!
-//! Usage: `bench_models MODEL TRAIN TEST SCORES --threads N --seed N [name=value]...`. After each stage (loaded, fitted,
+//! Usage: `bench_models MODEL TRAIN TEST SCORES --threads N --seed N [--sparse] [name=value]...`. After each stage (loaded, fitted,
 //! scored) it prints the stage's name and waits for a line, so that the clocks are read outside, the same way for all
 //! programs compared; `benches/sklearn_models.py` talks in the same way.
 //!
@@ -14,7 +14,7 @@ use std::{env, fs, io};
 
 use cormorant_learn::ctx::Ctx;
 use cormorant_learn::estimator::{Kind, Train};
-use cormorant_learn::matrix::Matrix;
+use cormorant_learn::matrix::{Matrix, Rows, SparseMatrix};
 use cormorant_learn::models;
 use cormorant_learn::params::Params;
 
@@ -25,14 +25,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (x, labels) = read_matrix(&args.train)?;
     let (test, _) = read_matrix(&args.test)?;
     let ctx = Ctx::new(args.seed, args.threads);
+    let sparse = args.sparse.then(|| [SparseMatrix::from_dense(&x), SparseMatrix::from_dense(&test)]);
+    let rows = sparse.as_ref().map_or(Rows::Dense(&x), |[train, _]| Rows::Sparse(train));
     let data = match spec.kind {
-        Kind::Classifier => Train::labelled(&x, &labels, 2),
-        Kind::Novelty => Train::unlabelled(&x),
+        Kind::Classifier => Train::labelled(rows, &labels, 2),
+        Kind::Novelty => Train::unlabelled(rows),
     };
     stage_over("loaded")?;
     let model = estimator.fit(&data, &ctx)?;
     stage_over("fitted")?;
-    let scores = model.score(&test, &ctx);
+    let scores = match &sparse {
+        Some([_, test]) => model.score_sparse(test, &ctx),
+        None => model.score(&test, &ctx),
+    };
     stage_over("scored")?;
     let last_column = scores.iter_rows().filter_map(|row| row.last());
     Ok(fs::write(&args.scores, last_column.flat_map(|score| score.to_le_bytes()).collect::<Vec<_>>())?)
@@ -46,6 +51,7 @@ struct Args {
     scores: String,
     threads: usize,
     seed: u64,
+    sparse: bool,
     params: BTreeMap<String, String>,
 }
 
@@ -60,10 +66,12 @@ impl Args {
             named("a test file")?,
             named("a file for scores")?,
         ];
-        let mut parsed = Self { model, train, test, scores, threads: 1, seed: 1, params: BTreeMap::new() };
+        let mut parsed =
+            Self { model, train, test, scores, threads: 1, seed: 1, sparse: false, params: BTreeMap::new() };
         while let Some(option) = args.next() {
             match option.as_str() {
                 "--threads" => parsed.threads = args.next().unwrap_or_default().parse()?,
+                "--sparse" => parsed.sparse = true,
                 "--seed" => parsed.seed = args.next().unwrap_or_default().parse()?,
                 _ => {
                     let (name, value) = option
