@@ -5,9 +5,10 @@ pub const REBASE_PACKETS: u32 = 64;
 /// How far behind they must lie. Reordering between queues and interfaces stays far below.
 pub const REBASE_NS: i64 = 60_000_000_000;
 
-/// A longer leap ahead counts as this much: it ends every flow just the same, and hostile times that leap ahead and back
-/// again and again do not drive the clock to the end of time.
-const LEAP_NS: i64 = 30 * 24 * 3_600 * 1_000_000_000;
+/// A longer leap ahead counts as this much and a part of a second: it ends every flow with shorter timeouts all the same,
+/// and hostile times that leap ahead and back again and again do not drive the clock to the end of time.
+const LEAP_NS: i64 = 30 * 24 * 3_600 * SECOND_NS;
+const SECOND_NS: i64 = 1_000_000_000;
 
 /// No capture is from before 1823 or after 2116: times beyond are taken for these, so that adding a timeout never
 /// overflows.
@@ -34,12 +35,12 @@ impl Clock {
         let ts_ns = ts_ns.clamp(-FARTHEST_NS, FARTHEST_NS).saturating_add(self.offset_ns);
         let now_ns = *self.now_ns.get_or_insert(ts_ns);
         if ts_ns >= now_ns {
-            let leap_ns = ts_ns.saturating_sub(now_ns);
-            self.offset_ns = self.offset_ns.saturating_sub((leap_ns - LEAP_NS).max(0));
+            // Whole seconds: what is counted in milliseconds of clock time stays that of packet time.
+            let excess_ns = (ts_ns.saturating_sub(now_ns) - LEAP_NS).max(0) / SECOND_NS * SECOND_NS;
+            self.offset_ns = self.offset_ns.saturating_sub(excess_ns);
             self.behind = 0;
-            let now_ns = now_ns.saturating_add(leap_ns.min(LEAP_NS));
-            self.now_ns = Some(now_ns);
-            return now_ns;
+            self.now_ns = Some(ts_ns - excess_ns);
+            return ts_ns - excess_ns;
         }
         self.backward += 1;
         self.fall_behind(now_ns.saturating_sub(ts_ns));
@@ -90,7 +91,7 @@ mod tests {
         clock.tick(i64::MAX);
         let times: Vec<i64> = (1..200).map(|i| clock.tick(i * 1_000_000_000)).collect();
         assert_eq!(clock.rebased(), 1);
-        assert_eq!(times.last().copied(), Some(LEAP_NS + (199 - 64) * 1_000_000_000));
+        assert_eq!(times.last().copied(), Some(LEAP_NS + i64::MAX / 2 % SECOND_NS + (199 - 64) * SECOND_NS));
     }
 
     #[test]
