@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::super::bins::{Cuts, MISSING, encode_columns};
 use super::categories::Categories;
+use super::histogram::{CHUNK, COPIED};
 use crate::LearnError;
 use crate::matrix::Matrix;
 
@@ -116,6 +117,8 @@ pub(super) struct Codes {
     /// Bundle by bundle.
     pub(super) columns: Vec<Column>,
     pub(super) tiles: Vec<Tile>,
+    /// The lines of all tiles, row by row.
+    by_row: Vec<[u8; TILE]>,
 }
 
 /// What is found in a column.
@@ -162,8 +165,35 @@ impl Codes {
         let varying: Vec<Census> = census?.into_iter().filter(|census| census.others > 0).collect();
         let bundles = bundle(&varying, &by_column, rows);
         let (columns, tiles) = lay_out(varying, bundles, &by_column, rows);
-        Ok(Self { rows, cuts, columns, tiles })
+        let by_row = by_row(&tiles, rows);
+        Ok(Self { rows, cuts, columns, tiles, by_row })
     }
+
+    /// Copies the lines of some rows: of [`COPIED`] rows those of the first tile, then those of the second, and so on.
+    pub(super) fn copy_out(&self, rows: &[u32], copy: &mut Vec<[u8; TILE]>) {
+        let tiles = self.tiles.len();
+        copy.resize(rows.len() * tiles, [0; TILE]);
+        copy.par_chunks_mut(COPIED * tiles).zip(rows.par_chunks(COPIED)).for_each(|(copy, rows)| {
+            for (place, &row) in rows.iter().enumerate() {
+                let lines = &self.by_row[row as usize * tiles..][..tiles];
+                copy[place..].iter_mut().step_by(rows.len()).zip(lines).for_each(|(to, line)| *to = *line);
+            }
+        });
+    }
+}
+
+fn by_row(tiles: &[Tile], rows: usize) -> Vec<[u8; TILE]> {
+    let mut by_row = vec![[0; TILE]; rows * tiles.len()];
+    if tiles.is_empty() {
+        return by_row;
+    }
+    by_row.par_chunks_mut(CHUNK * tiles.len()).enumerate().for_each(|(chunk, lines)| {
+        for (tile, source) in tiles.iter().enumerate() {
+            let to = lines[tile..].iter_mut().step_by(tiles.len());
+            to.zip(&source.lines[chunk * CHUNK..]).for_each(|(to, line)| *to = *line);
+        }
+    });
+    by_row
 }
 
 fn take_census(index: usize, values: usize, categories: Option<Categories>, codes: &[u8]) -> Census {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::super::draw::without_replacement;
 use super::categories::CategorySets;
 use super::codes::{Codes, TILE, Tile};
-use super::histogram::{CHUNK, Cell, Mark, Scale, Scratch};
+use super::histogram::{CHUNK, Cell, Lines, Mark, Scale, Scratch};
 use super::model::Node;
 use super::split::{self, Bounds, Rules, Search, Sides, Split};
 
@@ -53,6 +53,8 @@ pub(super) struct Grower<'a> {
     spare: Vec<u32>,
     /// Marks of the rows of the node being counted.
     ordered: Vec<Mark>,
+    /// Their lines, when they are few.
+    copy: Vec<[u8; TILE]>,
 }
 
 /// Bins of every tile.
@@ -106,7 +108,8 @@ impl<'a> Grower<'a> {
     pub(super) fn new(codes: &'a Codes, growth: &'a Growth, columns: usize, bytes: u64) -> Self {
         let cells: usize = codes.tiles.iter().map(Tile::cells).sum();
         let histograms = (bytes / (size_of::<Cell>() * cells.max(1)) as u64).max(2) as usize;
-        Self { codes, growth, columns, histograms, rows: Vec::new(), spare: Vec::new(), ordered: Vec::new() }
+        let (rows, spare, ordered, copy) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { codes, growth, columns, histograms, rows, spare, ordered, copy }
     }
 
     /// Grows a tree on `rows` (ascending; all rows when `None`).
@@ -199,17 +202,23 @@ impl<'a> Grower<'a> {
 
     /// Counts a leaf from its rows and finds its best split.
     fn measure(&mut self, leaf: &mut Leaf, target: Target<'_>) {
-        let rows = self.gather(leaf, target);
+        self.gather(leaf, target);
         let node = leaf.to_split();
-        let (codes, rules, ordered) = (self.codes, &self.growth.rules, &self.ordered);
-        let task = |scratch: &mut Scratch, tile: &Tile| {
+        let (codes, rules) = (self.codes, &self.growth.rules);
+        let task = |scratch: &mut Scratch, tile: usize| {
             let cells =
-                scratch.count(tile, rows.then(|| &self.rows[leaf.start..leaf.end]), ordered, target.scale);
-            let best = search(codes, tile, &cells, rules, target.scale, node);
+                scratch.count(&codes.tiles[tile], self.lines(leaf, tile), &self.ordered, target.scale);
+            let best = search(codes, &codes.tiles[tile], &cells, rules, target.scale, node);
             (cells, best)
         };
-        let (histogram, bests): (Histogram, Vec<_>) =
-            over_tiles(&codes.tiles, leaf.end - leaf.start, task).into_iter().unzip();
+        let tiles = 0..codes.tiles.len();
+        let found: Vec<_> = if self.is_shared(leaf) {
+            tiles.into_par_iter().map_init(Scratch::new, |scratch, tile| task(scratch, tile)).collect()
+        } else {
+            let mut scratch = Scratch::new();
+            tiles.map(|tile| task(&mut scratch, tile)).collect()
+        };
+        let (histogram, bests): (Histogram, Vec<_>) = found.into_iter().unzip();
         leaf.best = best_of(bests);
         leaf.histogram = Some(histogram);
     }
@@ -227,14 +236,14 @@ impl<'a> Grower<'a> {
             return;
         }
         let small = usize::from(children[1].end - children[1].start < children[0].end - children[0].start);
-        let rows = self.gather(&children[small], target);
-        let counted = children[small].start..children[small].end;
-        let nodes = [&children[small], &children[1 - small]].map(Leaf::to_split);
+        self.gather(&children[small], target);
+        let counted = &children[small];
+        let nodes = [counted, &children[1 - small]].map(Leaf::to_split);
         let may_split = [may_split[small], may_split[1 - small]];
-        let (codes, rules, ordered) = (self.codes, &self.growth.rules, &self.ordered);
-        let rows = rows.then(|| &self.rows[counted.clone()]);
-        let task = |scratch: &mut Scratch, (tile, rest): (&Tile, &mut Vec<Cell>)| {
-            let cells = scratch.count(tile, rows, ordered, target.scale);
+        let (codes, rules) = (self.codes, &self.growth.rules);
+        let task = |scratch: &mut Scratch, (place, rest): (usize, &mut Vec<Cell>)| {
+            let tile = &codes.tiles[place];
+            let cells = scratch.count(tile, self.lines(counted, place), &self.ordered, target.scale);
             rest.iter_mut().zip(&cells).for_each(|(rest, cell)| *rest -= *cell);
             let find = |cells: &[Cell], side: usize| {
                 may_split[side]
@@ -244,12 +253,12 @@ impl<'a> Grower<'a> {
             let bests = [find(&cells, 0), find(rest, 1)];
             (cells, bests)
         };
-        let found = if counted.len() * codes.tiles.len() < SHARED_FROM {
-            let mut scratch = Scratch::new();
-            codes.tiles.iter().zip(&mut parent).map(|pair| task(&mut scratch, pair)).collect()
+        let found: Vec<_> = if self.is_shared(counted) {
+            let tiles = parent.par_iter_mut().enumerate();
+            tiles.map_init(Scratch::new, |scratch, tile| task(scratch, tile)).collect()
         } else {
-            let pairs = codes.tiles.par_iter().zip(&mut parent);
-            pairs.map_init(Scratch::new, |scratch, pair| task(scratch, pair)).collect::<Vec<_>>()
+            let mut scratch = Scratch::new();
+            parent.iter_mut().enumerate().map(|tile| task(&mut scratch, tile)).collect()
         };
         let (histogram, bests): (Histogram, Vec<[Option<Split>; 2]>) = found.into_iter().unzip();
         children[small].best = best_of(bests.iter().map(|bests| bests[0]));
@@ -258,15 +267,40 @@ impl<'a> Grower<'a> {
         children[1 - small].histogram = Some(parent);
     }
 
-    /// Puts the marks of a leaf's rows in order; false when they are all rows, in order already.
-    fn gather(&mut self, leaf: &Leaf, target: Target<'_>) -> bool {
+    /// Puts the marks of a leaf's rows in order, and their lines if it is worth it.
+    fn gather(&mut self, leaf: &Leaf, target: Target<'_>) {
         let rows = &self.rows[leaf.start..leaf.end];
         self.ordered.resize(rows.len(), Mark::default());
         let pick = |(marks, rows): (&mut [Mark], &[u32])| {
             marks.iter_mut().zip(rows).for_each(|(mark, &row)| *mark = target.marks[row as usize]);
         };
         self.ordered.par_chunks_mut(CHUNK).zip(rows.par_chunks(CHUNK)).for_each(pick);
-        rows.len() < self.codes.rows
+        if self.is_copied(leaf) {
+            self.codes.copy_out(rows, &mut self.copy);
+        }
+    }
+
+    /// Whether the rows of a leaf are so far apart that a cache line has few of them in one tile, but whole rows.
+    fn is_copied(&self, leaf: &Leaf) -> bool {
+        (leaf.end - leaf.start) * 4 < self.codes.rows && self.codes.tiles.len() > 1
+    }
+
+    /// Whether there is enough to do for all threads.
+    fn is_shared(&self, leaf: &Leaf) -> bool {
+        (leaf.end - leaf.start) * self.codes.tiles.len() >= SHARED_FROM
+    }
+
+    /// The lines of a gathered leaf.
+    fn lines(&self, leaf: &Leaf, tile: usize) -> Lines<'_> {
+        let lines = self.codes.tiles[tile].lines();
+        let rows = &self.rows[leaf.start..leaf.end];
+        if self.is_copied(leaf) {
+            Lines::Copied { copy: &self.copy, tile, tiles: self.codes.tiles.len() }
+        } else if rows.len() == self.codes.rows {
+            Lines::All(lines)
+        } else {
+            Lines::Of { lines, rows }
+        }
     }
 
     /// Makes a leaf a split, and its children leaves.
@@ -382,19 +416,6 @@ fn part_chunk(
         rights += usize::from(!left);
     }
     lefts
-}
-
-/// Runs a task on every tile, on all threads when there is enough to do for `rows`.
-fn over_tiles<R: Send>(
-    tiles: &[Tile],
-    rows: usize,
-    task: impl Fn(&mut Scratch, &Tile) -> R + Sync + Send,
-) -> Vec<R> {
-    if rows * tiles.len() < SHARED_FROM {
-        let mut scratch = Scratch::new();
-        return tiles.iter().map(|tile| task(&mut scratch, tile)).collect();
-    }
-    tiles.par_iter().map_init(Scratch::new, |scratch, tile| task(scratch, tile)).collect()
 }
 
 /// The best split over the columns of a tile.

@@ -22,7 +22,10 @@ pub(super) struct Mark {
 }
 
 /// Sums over the rows of a bin (or a node): first derivatives; second derivatives below and rows above [`Scale::shift`].
+///
+/// Aligned so that the processor loads, adds and stores both at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(16))]
 pub(super) struct Cell {
     first: i64,
     rest: u64,
@@ -146,6 +149,24 @@ fn nearest(value: f64) -> u64 {
     (value + SHIFTER).to_bits()
 }
 
+/// Rows fetched before any of them is counted: the processor waits for all of them at once.
+const BLOCK: usize = 64;
+
+/// Rows of which the lines of one tile lie side by side in [`Lines::Copied`]; not a power of two, so that the lines of
+/// one row in several tiles do not compete for the same places in the cache.
+pub(super) const COPIED: usize = 1032;
+
+/// The lines of some rows in one tile.
+#[derive(Clone, Copy)]
+pub(super) enum Lines<'a> {
+    /// Of all rows.
+    All(&'a [[u8; TILE]]),
+    /// Of these rows.
+    Of { lines: &'a [[u8; TILE]], rows: &'a [u32] },
+    /// Of rows copied out ([`super::codes::Codes::copy_out`]).
+    Copied { copy: &'a [[u8; TILE]], tile: usize, tiles: usize },
+}
+
 /// The bins of a tile while rows are added: a code always has a bin, so that no index is checked.
 pub(super) struct Scratch([[Cell; 256]; TILE]);
 
@@ -154,44 +175,50 @@ impl Scratch {
         Box::new(Self([[Cell::default(); 256]; TILE]))
     }
 
-    /// The histogram of some rows (all rows when `None`) with the marks of these rows, in the layout of [`Tile::starts`].
-    pub(super) fn count(
-        &mut self,
-        tile: &Tile,
-        rows: Option<&[u32]>,
-        marks: &[Mark],
-        scale: Scale,
-    ) -> Vec<Cell> {
+    /// The histogram of the rows with these lines and marks, in the layout of [`Tile::starts`].
+    pub(super) fn count(&mut self, tile: &Tile, lines: Lines<'_>, marks: &[Mark], scale: Scale) -> Vec<Cell> {
         match tile.width() {
-            1 => self.add::<1>(tile, rows, marks, scale),
-            2 => self.add::<2>(tile, rows, marks, scale),
-            3 => self.add::<3>(tile, rows, marks, scale),
-            4 => self.add::<4>(tile, rows, marks, scale),
-            5 => self.add::<5>(tile, rows, marks, scale),
-            6 => self.add::<6>(tile, rows, marks, scale),
-            7 => self.add::<7>(tile, rows, marks, scale),
-            _ => self.add::<TILE>(tile, rows, marks, scale),
+            1 => self.add::<1>(lines, marks, scale),
+            2 => self.add::<2>(lines, marks, scale),
+            3 => self.add::<3>(lines, marks, scale),
+            4 => self.add::<4>(lines, marks, scale),
+            5 => self.add::<5>(lines, marks, scale),
+            6 => self.add::<6>(lines, marks, scale),
+            7 => self.add::<7>(lines, marks, scale),
+            _ => self.add::<TILE>(lines, marks, scale),
         }
         self.take(tile)
     }
 
-    fn add<const WIDTH: usize>(&mut self, tile: &Tile, rows: Option<&[u32]>, marks: &[Mark], scale: Scale) {
-        let lines = tile.lines();
-        match rows {
-            None => lines
-                .iter()
-                .zip(marks)
-                .for_each(|(line, mark)| self.add_row::<WIDTH>(line, scale.cell(*mark))),
-            Some(rows) => rows.iter().zip(marks).for_each(|(&row, mark)| {
-                self.add_row::<WIDTH>(&lines[row as usize], scale.cell(*mark));
-            }),
+    fn add<const WIDTH: usize>(&mut self, lines: Lines<'_>, marks: &[Mark], scale: Scale) {
+        match lines {
+            Lines::All(lines) => self.add_rows::<WIDTH>(lines, marks, scale),
+            Lines::Of { lines, rows } => {
+                let mut fetched = [[0; TILE]; BLOCK];
+                for (rows, marks) in rows.chunks(BLOCK).zip(marks.chunks(BLOCK)) {
+                    fetched.iter_mut().zip(rows).for_each(|(line, &row)| *line = lines[row as usize]);
+                    self.add_rows::<WIDTH>(&fetched, marks, scale);
+                }
+            }
+            Lines::Copied { copy, tile, tiles } => {
+                for (chunk, marks) in marks.chunks(COPIED).enumerate() {
+                    let lines = &copy[chunk * COPIED * tiles + tile * marks.len()..][..marks.len()];
+                    self.add_rows::<WIDTH>(lines, marks, scale);
+                }
+            }
         }
     }
 
     #[inline(always)]
-    fn add_row<const WIDTH: usize>(&mut self, line: &[u8; TILE], cell: Cell) {
-        for (cells, &code) in self.0.iter_mut().zip(line).take(WIDTH) {
-            cells[usize::from(code)] += cell;
+    fn add_rows<const WIDTH: usize>(&mut self, lines: &[[u8; TILE]], marks: &[Mark], scale: Scale) {
+        let mut added = [Cell::default(); BLOCK];
+        for (lines, marks) in lines.chunks(BLOCK).zip(marks.chunks(BLOCK)) {
+            added.iter_mut().zip(marks).for_each(|(cell, mark)| *cell = scale.cell(*mark));
+            for (line, cell) in lines.iter().zip(&added[..marks.len()]) {
+                for (cells, &code) in self.0.iter_mut().zip(line).take(WIDTH) {
+                    cells[usize::from(code)] += *cell;
+                }
+            }
         }
     }
 

@@ -175,3 +175,66 @@ impl Explained for Boosted {
         Step::Split { column, left: node.target, left_share: left / (left + right), goes_right }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BoostFit, Growth, Rules};
+    use super::*;
+    use crate::estimator::Train;
+
+    /// What a tree says when only the columns in `known` (a bit set) are known.
+    fn game(model: &Boosted, place: u32, row: &[f64], known: usize) -> f64 {
+        match model.step(place, row) {
+            Step::Leaf(value) => value,
+            Step::Split { column, left, goes_right, .. } if known >> column & 1 == 1 => {
+                game(model, left + u32::from(goes_right), row, known)
+            }
+            Step::Split { left, left_share, .. } => {
+                left_share * game(model, left, row, known)
+                    + (1.0 - left_share) * game(model, left + 1, row, known)
+            }
+        }
+    }
+
+    #[test]
+    fn contributions_are_shapley_values_of_the_margin() {
+        let values: Vec<f64> = (0..300 * 4).map(|place| f64::from(place * place % 37)).collect();
+        let x = Matrix::from_values(300, 4, values);
+        let y: Vec<u32> = x.iter_rows().map(|row| ((row[0] + row[1] * row[2]) as u32) % 3).collect();
+        let rules = Rules {
+            min_rows: 5,
+            min_hessian: 1e-3,
+            l1: 0.0,
+            l2: 0.0,
+            category_l2: 0.0,
+            category_smooth: 0.0,
+            monotone: Vec::new(),
+        };
+        let growth = Growth { max_leaves: 8, max_depth: 6, columns_per_split: 4, rules };
+        let (rounds, learning_rate, bins) = (3, 0.4, 64);
+        let fit =
+            BoostFit { rounds, learning_rate, bins, subsample: 1.0, balanced: false, stopping: None, growth };
+        let categorical = [false, false, false, true];
+        let data = Train { categorical: Some(&categorical), ..Train::labelled(&x, &y, 3) };
+        let model = fit.fit(&data, &Ctx::new(1, 1)).unwrap();
+        let shapley_weight = [1.0 / 4.0, 1.0 / 12.0, 1.0 / 12.0, 1.0 / 4.0]; // |S|! (3 - |S|)! / 4!
+        for (row, output) in (0..30).map(|row| (row * 10, row % 3)) {
+            let row = x.row(row);
+            let margin = |known: usize| {
+                let trees = model.roots.iter().skip(output).step_by(3);
+                model.start[output] + trees.map(|&root| game(&model, root, row, known)).sum::<f64>()
+            };
+            let found = model.contributions(row, output).unwrap();
+            assert!((found.baseline - margin(0)).abs() < 1e-9);
+            for (column, value) in found.values.iter().enumerate() {
+                let without = (0..16usize).filter(|set| set >> column & 1 == 0);
+                let expected: f64 = without
+                    .map(|set| {
+                        shapley_weight[set.count_ones() as usize] * (margin(set | 1 << column) - margin(set))
+                    })
+                    .sum();
+                assert!((value - expected).abs() < 1e-9, "column {column}: {value} is not {expected}");
+            }
+        }
+    }
+}
