@@ -38,6 +38,13 @@ pub enum ParamKind {
         /// Highest.
         max: f64,
     },
+    /// `none`, or whole numbers within bounds (both included), separated by commas.
+    IntList {
+        /// Lowest.
+        min: i64,
+        /// Highest.
+        max: i64,
+    },
 }
 
 /// One hyperparameter.
@@ -119,6 +126,12 @@ impl Params {
         self.text(name) == "true"
     }
 
+    /// The values of a [`ParamKind::IntList`]; empty for `none`.
+    #[must_use]
+    pub fn ints(&self, name: &str) -> Vec<i64> {
+        self.text(name).split(',').filter_map(|number| number.trim().parse().ok()).collect()
+    }
+
     /// All names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -133,6 +146,11 @@ impl ParamKind {
             Self::Bool => matches!(value, "true" | "false"),
             Self::Choice(words) => words.contains(&value),
             Self::ChoiceOrFloat { words, min, max } => words.contains(&value) || in_range(value, min, max),
+            Self::IntList { min, max } => {
+                let fits =
+                    |number: &str| number.trim().parse().is_ok_and(|number| (min..=max).contains(&number));
+                value == "none" || value.split(',').all(fits)
+            }
         }
     }
 }
@@ -146,6 +164,9 @@ impl std::fmt::Display for ParamKind {
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::ChoiceOrFloat { words, min, max } => {
                 write!(f, "one of {} or a number from {min} to {max}", words.join(", "))
+            }
+            Self::IntList { min, max } => {
+                write!(f, "none, or whole numbers from {min} to {max} separated by commas")
             }
         }
     }
@@ -181,6 +202,12 @@ mod tests {
             default: "sqrt",
             doc: "Columns tried per split.",
         },
+        ParamSpec {
+            name: "signs",
+            kind: ParamKind::IntList { min: -1, max: 1 },
+            default: "none",
+            doc: "Direction of each column.",
+        },
     ];
 
     fn check(name: &str, value: &str) -> Result<Params, LearnError> {
@@ -192,6 +219,8 @@ mod tests {
         let params = check("trees", "7").unwrap();
         assert_eq!((params.int("trees"), params.text("columns")), (7, "sqrt"));
         assert_eq!(check("columns", "0.5").unwrap().float_or_word("columns"), Some(0.5));
+        assert_eq!(check("signs", "0, -1,1").unwrap().ints("signs"), [0, -1, 1]);
+        assert!(check("signs", "none").unwrap().ints("signs").is_empty());
     }
 
     #[test]
@@ -199,7 +228,8 @@ mod tests {
         for (name, value, expected) in [
             ("trees", "0", "a whole number from 1 to 10000"),
             ("columns", "NaN", "one of sqrt, all or a number from 0 to 1"),
-            ("tree", "5", "one of the parameters trees, columns"),
+            ("signs", "0,2", "none, or whole numbers from -1 to 1 separated by commas"),
+            ("tree", "5", "one of the parameters trees, columns, signs"),
         ] {
             let message = check(name, value).unwrap_err().to_string();
             assert!(message.contains(expected) && message.contains(name), "{message}");

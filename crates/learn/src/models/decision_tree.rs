@@ -66,6 +66,17 @@ pub(super) const fn max_features(default: &'static str) -> ParamSpec {
     }
 }
 
+/// What [`max_features`] says for so many columns.
+pub(super) fn columns_tried(params: &Params, columns: usize) -> usize {
+    let tried = match (params.text("max_features"), params.float_or_word("max_features")) {
+        ("sqrt", _) => (columns as f64).sqrt(),
+        ("log2", _) => (columns as f64).log2(),
+        (_, Some(share)) => share * columns as f64,
+        _ => columns as f64,
+    };
+    (tried as usize).max(1)
+}
+
 /// A tree or forest with its parameters read.
 pub(super) struct TreeEstimator {
     pub(super) trees: usize,
@@ -75,18 +86,11 @@ pub(super) struct TreeEstimator {
 
 impl Estimator for TreeEstimator {
     fn fit(&self, data: &Train<'_>, ctx: &Ctx) -> Result<Box<dyn Model>, LearnError> {
-        let columns = data.x.columns();
-        let tried = match (self.params.text("max_features"), self.params.float_or_word("max_features")) {
-            ("sqrt", _) => (columns as f64).sqrt(),
-            ("log2", _) => (columns as f64).log2(),
-            (_, Some(share)) => share * columns as f64,
-            _ => columns as f64,
-        };
         let growth = Growth {
             max_depth: self.params.int("max_depth"),
             min_split: self.params.int("min_samples_split"),
             min_leaf: self.params.int("min_samples_leaf"),
-            columns_per_split: (tried as usize).max(1),
+            columns_per_split: columns_tried(&self.params, data.x.columns()),
         };
         let criterion =
             if self.params.text("criterion") == "gini" { Criterion::Gini } else { Criterion::Entropy };

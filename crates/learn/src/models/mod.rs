@@ -1,6 +1,7 @@
 //! The learning algorithms: one file each, one line in [`MODELS`].
 
 mod decision_tree;
+mod gradient_boosting;
 mod isolation_forest;
 mod logistic;
 mod random_forest;
@@ -9,8 +10,13 @@ use crate::LearnError;
 use crate::estimator::ModelSpec;
 
 /// Every model the program has.
-pub static MODELS: &[&ModelSpec] =
-    &[&logistic::SPEC, &decision_tree::SPEC, &random_forest::SPEC, &isolation_forest::SPEC];
+pub static MODELS: &[&ModelSpec] = &[
+    &logistic::SPEC,
+    &decision_tree::SPEC,
+    &random_forest::SPEC,
+    &gradient_boosting::SPEC,
+    &isolation_forest::SPEC,
+];
 
 /// The model of this name.
 ///

@@ -59,6 +59,16 @@ impl Cuts {
         self.values[self.starts[column] as usize + cut]
     }
 
+    /// Of the cuts that part bin `low` from bin `high` with nothing in between, the one nearest to the middle.
+    pub(super) fn middle(&self, column: usize, low: u8, high: u8) -> u8 {
+        let cuts = &self.of(column)[usize::from(low)..usize::from(high)];
+        let middle = f64::midpoint(cuts[0], cuts[cuts.len() - 1]);
+        let above = cuts.partition_point(|&cut| cut < middle).min(cuts.len() - 1);
+        let nearest =
+            if above > 0 && middle - cuts[above - 1] < cuts[above] - middle { above - 1 } else { above };
+        low + nearest as u8
+    }
+
     /// The code of a value.
     #[inline]
     pub(super) fn code(&self, column: usize, value: f64) -> u8 {
@@ -88,15 +98,10 @@ impl Bins {
     /// Cuts and encodes every column of `x` (finite values and NaN) on the threads of the current pool.
     pub(super) fn new(x: &Matrix) -> Self {
         let (rows, columns) = (x.rows(), x.columns());
-        let mut by_column = vec![0u8; rows * columns];
-        let cuts: Vec<Vec<f64>> = by_column
-            .par_chunks_mut(rows * COLUMNS_AT_ONCE)
-            .enumerate()
-            .flat_map_iter(|(block, codes)| encode_block(x, block * COLUMNS_AT_ONCE, codes))
-            .collect();
+        let (cuts, by_column) = encode_columns(x, BINS_MAX);
         let by_row = transpose(&by_column, rows, columns);
         let binary = by_column.par_chunks(rows).map(|codes| codes.iter().all(|&code| code < 2)).collect();
-        Self { cuts: Cuts::new(cuts.iter().map(Vec::as_slice)), rows, binary, by_column, by_row }
+        Self { cuts, rows, binary, by_column, by_row }
     }
 
     /// Number of rows.
@@ -127,19 +132,26 @@ impl Bins {
         &self.by_row[row * columns..(row + 1) * columns]
     }
 
-    /// Of the cuts that part bin `low` from bin `high` with nothing in between, the one nearest to the middle.
+    /// [`Cuts::middle`].
     pub(super) fn middle(&self, column: usize, low: u8, high: u8) -> u8 {
-        let cuts = &self.cuts.of(column)[usize::from(low)..usize::from(high)];
-        let middle = f64::midpoint(cuts[0], cuts[cuts.len() - 1]);
-        let above = cuts.partition_point(|&cut| cut < middle).min(cuts.len() - 1);
-        let nearest =
-            if above > 0 && middle - cuts[above - 1] < cuts[above] - middle { above - 1 } else { above };
-        low + nearest as u8
+        self.cuts.middle(column, low, high)
     }
 }
 
+/// Cuts every column of `x` (finite values and NaN) into at most `most` bins on the threads of the current pool; the
+/// cuts, and the codes column after column.
+pub(super) fn encode_columns(x: &Matrix, most: usize) -> (Cuts, Vec<u8>) {
+    let mut by_column = vec![0u8; x.rows() * x.columns()];
+    let cuts: Vec<Vec<f64>> = by_column
+        .par_chunks_mut(x.rows() * COLUMNS_AT_ONCE)
+        .enumerate()
+        .flat_map_iter(|(block, codes)| encode_block(x, block * COLUMNS_AT_ONCE, most, codes))
+        .collect();
+    (Cuts::new(cuts.iter().map(Vec::as_slice)), by_column)
+}
+
 /// Encodes the columns from `first` on into `codes` and returns their cuts.
-fn encode_block(x: &Matrix, first: usize, codes: &mut [u8]) -> Vec<Vec<f64>> {
+fn encode_block(x: &Matrix, first: usize, most: usize, codes: &mut [u8]) -> Vec<Vec<f64>> {
     let width = codes.len() / x.rows();
     let mut values = vec![0.0; codes.len()];
     for (row, line) in x.iter_rows().enumerate() {
@@ -150,7 +162,7 @@ fn encode_block(x: &Matrix, first: usize, codes: &mut [u8]) -> Vec<Vec<f64>> {
     let columns = values.chunks_exact(x.rows()).zip(codes.chunks_exact_mut(x.rows())).enumerate();
     columns
         .map(|(column, (values, codes))| {
-            let cuts = find_cuts(values, (first + column) as u64);
+            let cuts = find_cuts(values, most, (first + column) as u64);
             encode(values, &cuts, codes);
             cuts
         })
@@ -186,9 +198,9 @@ fn transpose(by_column: &[u8], rows: usize, columns: usize) -> Vec<u8> {
     by_row
 }
 
-/// The cuts of one column; `stream` numbers the random numbers used for a sample of long columns.
-fn find_cuts(values: &[f64], stream: u64) -> Vec<f64> {
-    if let Some(distinct) = few_distinct(values) {
+/// The cuts of one column into at most `most` bins; `stream` numbers the random numbers used for a sample of long columns.
+fn find_cuts(values: &[f64], most: usize, stream: u64) -> Vec<f64> {
+    if let Some(distinct) = few_distinct(values, most) {
         return distinct.windows(2).map(|pair| between(pair[0], pair[1])).collect();
     }
     let mut sample = sample(values, stream);
@@ -197,11 +209,11 @@ fn find_cuts(values: &[f64], stream: u64) -> Vec<f64> {
     for run in sample.chunk_by(|a, b| a == b) {
         runs.push((from_ordered(run[0]), run.len()));
     }
-    quantile_cuts(&runs)
+    quantile_cuts(&runs, most)
 }
 
-/// The distinct values in ascending order when there are at most [`BINS_MAX`].
-fn few_distinct(values: &[f64]) -> Option<Vec<f64>> {
+/// The distinct values in ascending order when there are at most `most`.
+fn few_distinct(values: &[f64], most: usize) -> Option<Vec<f64>> {
     const SLOTS: usize = 1024;
     const EMPTY: u64 = u64::MAX; // the bits of a NaN
     let mut slots = [EMPTY; SLOTS];
@@ -218,7 +230,7 @@ fn few_distinct(values: &[f64]) -> Option<Vec<f64>> {
             slot = (slot + 1) % SLOTS;
         }
         if slots[slot] == EMPTY {
-            if distinct.len() == BINS_MAX {
+            if distinct.len() == most {
                 return None;
             }
             slots[slot] = bits;
@@ -251,19 +263,19 @@ fn from_ordered(bits: u64) -> f64 {
     f64::from_bits(if bits >> 63 == 1 { bits & !(1 << 63) } else { !bits })
 }
 
-/// Cuts that part (value, rows) runs into bins of about equal rows; a value with more than its share has a bin for itself.
-fn quantile_cuts(runs: &[(f64, usize)]) -> Vec<f64> {
+/// Cuts that part (value, rows) runs into at most `most` bins of about equal rows; a value with more than its share has a bin for itself.
+fn quantile_cuts(runs: &[(f64, usize)], most: usize) -> Vec<f64> {
     let rows: usize = runs.iter().map(|run| run.1).sum();
-    let heavy = |run: &(f64, usize)| run.1 * BINS_MAX >= rows;
+    let heavy = |run: &(f64, usize)| run.1 * most >= rows;
     let heavies = runs.iter().filter(|run| heavy(run)).count();
     let light_rows: usize = runs.iter().filter(|run| !heavy(run)).map(|run| run.1).sum();
-    let share = light_rows as f64 / (BINS_MAX - heavies).max(1) as f64;
+    let share = light_rows as f64 / (most - heavies.min(most)).max(1) as f64;
     let (mut cuts, mut inside) = (Vec::new(), 0usize);
     for pair in runs.windows(2) {
         inside += pair[0].1;
         let closes =
             heavy(&pair[0]) || inside as f64 >= share || (heavy(&pair[1]) && inside as f64 >= share / 2.0);
-        if closes && cuts.len() < BINS_MAX - 1 {
+        if closes && cuts.len() < most - 1 {
             cuts.push(between(pair[0].0, pair[1].0));
             inside = 0;
         }
@@ -283,7 +295,7 @@ mod tests {
     use super::*;
 
     fn cuts_of(values: &[f64]) -> Vec<f64> {
-        find_cuts(values, 0)
+        find_cuts(values, BINS_MAX, 0)
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //!
 //! The way of a fit: [`bins`] turns the matrix into one byte per value, [`grow`] grows a tree on the bytes with the
 //! class counts of [`tally`] and the columns of [`draw`], [`forest`] keeps the trees in one array of 8-byte nodes.
-//! A forest scores blocks of rows in [`score`] and explains a row in [`shap`]. [`isolation`] has trees of its own
-//! kind, whose thresholds are drawn and not searched.
+//! A forest scores blocks of rows in [`score`] and explains a row in [`shap`]. [`boost`] grows trees on sums of
+//! derivatives instead. [`isolation`] has trees of its own kind, whose thresholds are drawn and not searched.
 //!
 //! Absent by design: raw values during growth (the byte of a value decides exactly as the value does), and any
 //! dependence on the number of threads (each tree has its own stream of random numbers).
 
 mod bins;
+mod boost;
 mod draw;
 mod file;
 mod forest;
@@ -21,6 +22,7 @@ mod tally;
 use crate::LearnError;
 use crate::estimator::Train;
 
+pub(crate) use boost::{BoostFit, Boosted, Growth as BoostGrowth, Rules, Stopping};
 pub(crate) use forest::{DEPTH_MAX, Forest, ForestFit};
 pub(crate) use grow::Growth;
 pub(crate) use isolation::{IsolationFit, IsolationForest};

@@ -71,7 +71,7 @@ fn bad_parameters_are_refused_by_name() {
         build(spec, &[]).unwrap_or_else(|error| panic!("defaults of {}: {error}", spec.name));
         for param in spec.params {
             let out_of_range = match param.kind {
-                ParamKind::Int { max, .. } => (max + 1).to_string(),
+                ParamKind::Int { max, .. } | ParamKind::IntList { max, .. } => (max + 1).to_string(),
                 ParamKind::Float { max, .. } | ParamKind::ChoiceOrFloat { max, .. } => {
                     format!("{:e}", max * 2.0 + 1.0)
                 }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "how many damaged files open is worth knowing")]
 
 mod battery;
+mod boosting;
 mod corm;
 mod data;
 mod metrics;
