@@ -7,13 +7,13 @@
 //! Absent by design: no clock, no file system, no global random state, no code in model files, and no way to
 //! prepare data outside the saved pipeline.
 
-#[allow(dead_code, unused_imports)] // the linear and kernel support vector machines call it
 mod calibrate;
 pub mod corm;
 pub mod ctx;
 mod error;
 pub mod estimator;
 pub mod eval;
+mod linear;
 pub mod matrix;
 pub mod models;
 pub mod params;

@@ -2,6 +2,7 @@
 
 mod decision_tree;
 mod isolation_forest;
+mod linear_svm;
 mod logistic;
 mod random_forest;
 
@@ -9,8 +10,13 @@ use crate::LearnError;
 use crate::estimator::ModelSpec;
 
 /// Every model the program has.
-pub static MODELS: &[&ModelSpec] =
-    &[&logistic::SPEC, &decision_tree::SPEC, &random_forest::SPEC, &isolation_forest::SPEC];
+pub static MODELS: &[&ModelSpec] = &[
+    &logistic::SPEC,
+    &linear_svm::SPEC,
+    &decision_tree::SPEC,
+    &random_forest::SPEC,
+    &isolation_forest::SPEC,
+];
 
 /// The model of this name.
 ///
