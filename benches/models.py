@@ -22,7 +22,8 @@ HERE = Path(__file__).parent
 NOVELTY = {"isolation-forest"}
 SERIAL = {"decision-tree"}  # scikit-learn builds one tree on one thread
 PEERS = {"logistic": ["sklearn", "sklearn:newton"]}
-NAMES = ["random-forest", "decision-tree", "logistic", "isolation-forest"]
+NAMES = ["random-forest", "decision-tree", "logistic", "logistic-l1", "linear-svm", "isolation-forest"]
+OURS = {"logistic-l1": ["logistic", "penalty=l1"]}  # what our program takes for a name: model and parameters
 
 
 def main():
@@ -98,13 +99,13 @@ def rounds(model, split, threads, runs, args):
 def fit_and_score(side, model, split, threads, seed, args):
     """One process from start to end, its clocks read between its stages."""
     name, _, variant = side.partition(":")
-    variant = f"{model}:{variant}" if variant else model
+    variant, *params = OURS.get(model, [model]) if name == "cormorant" else [f"{model}:{variant}" if variant else model]
     program = [args.binary] if name == "cormorant" else [sys.executable, HERE / "sklearn_models.py"]
     if name not in ("cormorant", "sklearn"):
         variant = f"{variant}:{name}"
     scores = measure.CACHE / "out" / f"scores-{name}.f64"
     scores.parent.mkdir(exist_ok=True)
-    argv = [*program, variant, split.train, split.test, scores, "--threads", threads, "--seed", seed]
+    argv = [*program, variant, split.train, split.test, scores, "--threads", threads, "--seed", seed, *params]
     argv += ["--sparse"] if split.sparse else []
     stages, rss_mb = staged([str(a) for a in argv], threads)
     return {

@@ -9,8 +9,10 @@ import argparse
 import sys
 
 import numpy as np
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import IsolationForest, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 import nslkdd
@@ -20,6 +22,9 @@ MODELS = {
     "decision-tree": lambda a: DecisionTreeClassifier(random_state=a.seed),
     "logistic": lambda a: LogisticRegression(max_iter=10_000),
     "logistic:newton": lambda a: LogisticRegression(solver="newton-cholesky", tol=1e-10, max_iter=200),
+    "logistic-l1": lambda a: LogisticRegression(penalty="l1", solver="liblinear", random_state=a.seed),
+    # margins alone are no probabilities: ours come from five parts held out, so theirs do
+    "linear-svm": lambda a: CalibratedClassifierCV(LinearSVC(random_state=a.seed), cv=5, ensemble=False),
     "isolation-forest": lambda a: IsolationForest(n_jobs=a.threads, random_state=a.seed),
 }
 

@@ -5,7 +5,8 @@
 //! programs compared; `benches/sklearn_models.py` talks in the same way.
 //!
 //! The matrix file, all little-endian: `CORMMTX1`, u64 rows, u64 columns, f64 values row by row, then one u8 label per
-//! row. The scores: one f64 per test row, the probability of class 1 or the anomaly score.
+//! row. The scores: one f64 per test row, the probability of class 1 or the anomaly score; of more than two classes the
+//! probability of each. What the fit has to say of itself goes to standard error.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -24,23 +25,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     let estimator = (spec.build)(&Params::check(spec.name, spec.params, &args.params)?)?;
     let (x, labels) = read_matrix(&args.train)?;
     let (test, _) = read_matrix(&args.test)?;
+    let (sparse, sparse_test) = (SparseMatrix::from_dense(&x), SparseMatrix::from_dense(&test));
+    let rows: Rows<'_> = if args.sparse { (&sparse).into() } else { (&x).into() };
+    let classes = labels.iter().max().map_or(2, |largest| (*largest as usize + 1).max(2));
     let ctx = Ctx::new(args.seed, args.threads);
-    let sparse = args.sparse.then(|| [SparseMatrix::from_dense(&x), SparseMatrix::from_dense(&test)]);
-    let rows = sparse.as_ref().map_or(Rows::Dense(&x), |[train, _]| Rows::Sparse(train));
     let data = match spec.kind {
-        Kind::Classifier => Train::labelled(rows, &labels, 2),
+        Kind::Classifier => Train::labelled(rows, &labels, classes),
         Kind::Novelty => Train::unlabelled(rows),
     };
     stage_over("loaded")?;
     let model = estimator.fit(&data, &ctx)?;
     stage_over("fitted")?;
-    let scores = match &sparse {
-        Some([_, test]) => model.score_sparse(test, &ctx),
-        None => model.score(&test, &ctx),
-    };
+    let scores = if args.sparse { model.score_sparse(&sparse_test, &ctx) } else { model.score(&test, &ctx) };
     stage_over("scored")?;
-    let last_column = scores.iter_rows().filter_map(|row| row.last());
-    Ok(fs::write(&args.scores, last_column.flat_map(|score| score.to_le_bytes()).collect::<Vec<_>>())?)
+    model.notes().iter().try_for_each(|note| writeln!(io::stderr(), "{note}"))?;
+    let first = if classes > 2 { 0 } else { model.outputs() - 1 };
+    let kept = scores.iter_rows().flat_map(|row| &row[first..]);
+    Ok(fs::write(&args.scores, kept.flat_map(|score| score.to_le_bytes()).collect::<Vec<_>>())?)
 }
 
 /// The command line: four names, then options in any order.
@@ -66,8 +67,8 @@ impl Args {
             named("a test file")?,
             named("a file for scores")?,
         ];
-        let mut parsed =
-            Self { model, train, test, scores, threads: 1, seed: 1, sparse: false, params: BTreeMap::new() };
+        let params = BTreeMap::new();
+        let mut parsed = Self { model, train, test, scores, threads: 1, seed: 1, sparse: false, params };
         while let Some(option) = args.next() {
             match option.as_str() {
                 "--threads" => parsed.threads = args.next().unwrap_or_default().parse()?,

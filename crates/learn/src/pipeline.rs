@@ -25,9 +25,9 @@ use crate::estimator::{Kind, Model, ModelSpec};
 use crate::eval::classes::{ClassReport, measure_classes};
 use crate::eval::metrics::{Metrics, is_alert, measure};
 use crate::eval::split::Split;
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, Rows};
 use crate::params::Params;
-use crate::prep::{Outline, Preparation, StepSpec};
+use crate::prep::{Outline, Preparation, Prepared, StepSpec};
 use crate::table::{Schema, Table};
 use problem::Problem;
 
@@ -106,6 +106,8 @@ impl PipelineSpec {
 pub struct Pipeline {
     schema: Schema,
     prep: Preparation,
+    /// Whether prepared rows are scored without their zeros, as they were learnt from.
+    sparse: bool,
     model: Box<dyn Model>,
     model_spec: &'static ModelSpec,
     params: Params,
@@ -160,6 +162,7 @@ impl Pipeline {
             schema: table.schema(),
             baseline: Baseline::of(&usable_table, &problem.reference_rows()),
             prep: fitted.prep,
+            sparse: fitted.sparse,
             model: fitted.model,
             model_spec: problem.model,
             params: problem.params,
@@ -182,7 +185,8 @@ impl Pipeline {
         let one = |&start: &usize| {
             ctx.check()?;
             let rows = start..table.rows().min(start + BLOCK_ROWS);
-            score_rows(&self.prep, &*self.model, self.model_spec, table, rows, &ctx.single_threaded())
+            let ctx = ctx.single_threaded();
+            score_rows(&self.prep, self.sparse, &*self.model, self.model_spec, table, rows, &ctx)
         };
         let scored: Result<Vec<Matrix>, LearnError> = if blocks.len() < 2 || ctx.threads < 2 {
             blocks.iter().map(one).collect()
@@ -322,23 +326,27 @@ impl Pipeline {
 /// Prepares and scores some rows, refusing missing values that neither a step nor the model takes.
 fn score_rows(
     prep: &Preparation,
+    sparse: bool,
     model: &dyn Model,
     spec: &ModelSpec,
     table: &Table,
     rows: impl ExactSizeIterator<Item = usize> + Clone,
     ctx: &Ctx,
 ) -> Result<Matrix, LearnError> {
-    let x = prep.apply(table, rows);
-    refuse_missing(prep, spec, &x)?;
-    Ok(model.score(&x, ctx))
+    let x = prep.apply_as(sparse, table, rows);
+    refuse_missing(prep, spec, x.rows())?;
+    Ok(match &x {
+        Prepared::Dense(x) => model.score(x, ctx),
+        Prepared::Sparse(x) => model.score_sparse(x, ctx),
+    })
 }
 
-fn refuse_missing(prep: &Preparation, spec: &ModelSpec, x: &Matrix) -> Result<(), LearnError> {
-    let missing = if spec.takes_missing { None } else { x.values().iter().position(|value| value.is_nan()) };
-    let Some(place) = missing else { return Ok(()) };
+fn refuse_missing(prep: &Preparation, spec: &ModelSpec, x: Rows<'_>) -> Result<(), LearnError> {
+    let missing = if spec.takes_missing { None } else { x.find(f64::is_nan) };
+    let Some((_, column)) = missing else { return Ok(()) };
     Err(LearnError::Data(format!(
         "column `{}` has missing values, which {} does not take; add the preparation step `impute`",
-        prep.columns()[place % x.columns()].name,
+        prep.columns()[column].name,
         spec.name
     )))
 }

@@ -1,35 +1,31 @@
-//! Logistic regression with an L2 penalty, binary and multinomial.
+//! Logistic regression with an L2, L1 or elastic-net penalty or none, binary and multinomial.
 //!
-//! Minimises scikit-learn's objective, ½ w·w + C Σ sᵢ lossᵢ with the intercept unpenalised, by Newton's method
-//! ([`newton`]) where the Hessian is small and by preconditioned L-BFGS ([`lbfgs`]) elsewhere, in coordinates
-//! shifted and scaled per column ([`design`]) so that huge or nearly constant columns do no harm.
+//! Minimises scikit-learn's objective, C Σ sᵢ lossᵢ + Σ (l1_ratio |w| + ½ (1 - l1_ratio) w²) with the intercept
+//! unpenalised, by the solvers of [`crate::linear`], in coordinates shifted and scaled per column so that huge or nearly
+//! constant columns do no harm.
 
-mod cholesky;
-mod design;
-mod lbfgs;
-mod loss;
-mod newton;
-
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
 use crate::corm::{pack, unpack};
 use crate::ctx::Ctx;
 use crate::estimator::{Contributions, Estimator, Kind, Model, ModelSpec, Train};
-use crate::matrix::Matrix;
-use crate::params::{ParamKind, ParamSpec};
-use design::Design;
-use loss::Objective;
+use crate::linear::design::Design;
+use crate::linear::objective::{Loss, Objective, Penalty, sigmoid, softmax};
+use crate::linear::sums::Sums;
+use crate::linear::{Solution, Stop, minimise};
+use crate::matrix::{Matrix, SparseMatrix};
+use crate::params::{ParamKind, ParamSpec, Params};
 
 /// The line of the table.
 pub(super) static SPEC: ModelSpec = ModelSpec {
     name: "logistic",
     kind: Kind::Classifier,
-    doc: "Logistic regression with an L2 penalty: log-odds are a weighted sum of the columns. Binary, or multinomial \
-          (softmax) for more classes. Minimises 0.5 w.w + C sum(weight * loss), intercept unpenalised, as scikit-learn does.",
+    doc: "Logistic regression: log-odds are a weighted sum of the columns. Binary, or multinomial (softmax) for more \
+          classes. Minimises penalty(w) + C sum(weight * loss), intercept unpenalised, as scikit-learn does; an L1 \
+          penalty leaves columns out.",
     takes_missing: false,
-    takes_sparse: false,
+    takes_sparse: true,
     takes_categories: false,
     wants_scaling: true,
     params: &[
@@ -38,6 +34,18 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
             kind: ParamKind::Float { min: 1e-12, max: 1e12 },
             default: "1",
             doc: "Inverse strength of the penalty; smaller = smaller weights.",
+        },
+        ParamSpec {
+            name: "penalty",
+            kind: ParamKind::Choice(&["l2", "l1", "elastic-net", "none"]),
+            default: "l2",
+            doc: "`l2` = 0.5 w.w, `l1` = sum |w|, `elastic-net` = both by `l1_ratio`.",
+        },
+        ParamSpec {
+            name: "l1_ratio",
+            kind: ParamKind::Float { min: 0.0, max: 1.0 },
+            default: "0.5",
+            doc: "Share of L1 in an elastic-net penalty.",
         },
         ParamSpec {
             name: "class_weight",
@@ -60,226 +68,100 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
     ],
     build: |params| {
         Ok(Box::new(Logistic {
-            c: params.float("C"),
+            penalty: penalty(params),
             balanced: params.text("class_weight") == "balanced",
             stop: Stop { gap: params.float("tol"), steps: params.int("max_iter") },
         }))
     },
     load: |bytes| {
         let model: LogisticModel = unpack("model `logistic`", bytes)?;
-        model.check()?;
+        model.sums.check(SPEC.name)?;
         Ok(Box::new(model))
     },
 };
 
 /// Hyperparameters.
 struct Logistic {
-    c: f64,
+    penalty: Penalty,
     balanced: bool,
     stop: Stop,
 }
 
-/// When a solver stops.
-#[derive(Clone, Copy)]
-struct Stop {
-    /// Estimated distance to the minimum, as a share of the objective.
-    gap: f64,
-    /// Steps at most.
-    steps: usize,
+fn penalty(params: &Params) -> Penalty {
+    let (l1, l2) = match params.text("penalty") {
+        "l1" => (1.0, 0.0),
+        "elastic-net" => (params.float("l1_ratio"), 1.0 - params.float("l1_ratio")),
+        "none" => (0.0, 0.0),
+        _ => (0.0, 1.0),
+    };
+    Penalty { c: params.float("C"), l1, l2, intercept_scaling: None }
 }
-
-/// Where a solver stopped.
-struct Solution {
-    /// Outputs × coordinates of the design.
-    theta: Vec<f64>,
-    steps: usize,
-    /// Estimated share by which the objective could still fall.
-    gap: f64,
-    solver: &'static str,
-}
-
-/// Above this many unknowns the Hessian is not formed.
-const NEWTON_UNKNOWNS: usize = 1024;
-/// Rows below which a first guess from fewer rows is not worth it.
-const WARM_START_ROWS: usize = 16_384;
 
 impl Estimator for Logistic {
     fn fit(&self, data: &Train<'_>, ctx: &Ctx) -> Result<Box<dyn Model>, LearnError> {
         data.check_labelled("logistic", false)?;
         let weights = data.row_weights(self.balanced);
         ctx.install(|| -> Result<Box<dyn Model>, LearnError> {
-            let design = Design::new(&data.x.dense())?;
-            let objective = Objective::new(&design, data.y, data.classes, &weights, self.c);
-            let solution = self.minimise(&objective, ctx)?;
-            Ok(Box::new(LogisticModel::new(&design, &objective, solution, self.stop)))
+            let design = Design::new(data.x, true);
+            let objective =
+                Objective::new(&design, data.y, data.classes, &weights, Loss::Logistic, self.penalty);
+            let solution = minimise(&objective, None, self.stop, ctx)?;
+            Ok(Box::new(LogisticModel::new(&design, &objective, &solution, self.stop)))
         })?
-    }
-}
-
-impl Logistic {
-    fn minimise(&self, objective: &Objective<'_>, ctx: &Ctx) -> Result<Solution, LearnError> {
-        if objective.unknowns() > NEWTON_UNKNOWNS {
-            return lbfgs::minimise(objective, objective.start(), self.stop, ctx);
-        }
-        let mut start = objective.start();
-        if let Some(fewer) = (objective.rows() >= WARM_START_ROWS).then(|| objective.every(8)).flatten() {
-            let rough = Stop { gap: self.stop.gap.max(1e-4), ..self.stop };
-            start = newton::minimise(&fewer.objective(objective), start, rough, ctx)?.theta;
-        }
-        newton::minimise(objective, start, self.stop, ctx)
     }
 }
 
 /// A fitted logistic regression.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct LogisticModel {
-    /// Rows of weights: 1 for two classes, else one per class; each as long as `means`.
-    weights: Vec<f64>,
-    /// One per row of weights.
-    intercepts: Vec<f64>,
-    /// Mean of each column in training.
-    means: Vec<f64>,
-    /// Standard deviation of each column in training.
-    deviations: Vec<f64>,
+    #[serde(flatten)]
+    sums: Sums,
     notes: Vec<String>,
 }
 
 impl LogisticModel {
-    fn new(design: &Design, objective: &Objective<'_>, solution: Solution, stop: Stop) -> Self {
-        let outputs = objective.outputs();
-        let (mut weights, mut intercepts) = (Vec::new(), Vec::new());
-        for theta in solution.theta.chunks_exact(design.coordinates()) {
-            let (row, intercept) = design.to_columns(theta);
-            weights.extend(row);
-            intercepts.push(intercept);
+    fn new(design: &Design, objective: &Objective<'_>, solution: &Solution, stop: Stop) -> Self {
+        let mut sums = Sums::new(design, &solution.theta);
+        if objective.outputs() > 1 {
+            sums.centre_intercepts();
         }
-        if outputs > 1 {
-            let middle = intercepts.iter().sum::<f64>() / outputs as f64;
-            intercepts.iter_mut().for_each(|intercept| *intercept -= middle);
-        }
-        let (solver, steps) = (solution.solver, solution.steps);
-        let note = if solution.gap <= stop.gap {
-            format!("converged after {steps} steps of {solver}")
-        } else {
-            format!(
-                "not converged after {steps} steps of {solver}: the objective may be {:.1e} of itself above its minimum; raise max_iter or lower C",
-                solution.gap
-            )
-        };
-        let (means, deviations) = design.moments();
-        Self { weights, intercepts, means, deviations, notes: vec![note] }
+        let advice = "raise max_iter or lower C";
+        Self { sums, notes: vec![solution.note(objective.stated(&solution.theta), stop, advice)] }
     }
-
-    fn check(&self) -> Result<(), LearnError> {
-        let columns = self.means.len();
-        let outputs = self.intercepts.len();
-        let lengths = outputs != 0
-            && outputs != 2
-            && self.deviations.len() == columns
-            && self.weights.len() == columns.saturating_mul(outputs);
-        let all = [&self.weights, &self.intercepts, &self.means, &self.deviations];
-        if lengths && all.iter().all(|values| values.iter().all(|value| value.is_finite())) {
-            return Ok(());
-        }
-        Err(LearnError::File(
-            "model `logistic` has lists of the wrong length or values that are not finite".into(),
-        ))
-    }
-
-    fn weights_of(&self, output: usize) -> &[f64] {
-        &self.weights[output * self.means.len()..(output + 1) * self.means.len()]
-    }
-
-    /// The weighted sum, finite whatever the row.
-    fn margin(&self, row: &[f64], output: usize) -> f64 {
-        let weights = self.weights_of(output);
-        let margin = self.intercepts[output] + design::dot(weights, row);
-        if margin.is_finite() { margin } else { self.guarded_margin(row, output) }
-    }
-
-    /// Slow but finite: terms are cut to ±1e290 and a value that is not a number counts as its mean.
-    fn guarded_margin(&self, row: &[f64], output: usize) -> f64 {
-        let added: f64 = self.terms(row, output).sum();
-        self.baseline(output) + added
-    }
-
-    fn terms(&self, row: &[f64], output: usize) -> impl Iterator<Item = f64> {
-        let shifted = row.iter().zip(&self.means).map(|(x, mean)| if x.is_nan() { 0.0 } else { x - mean });
-        shifted.zip(self.weights_of(output)).map(|(x, w)| if *w == 0.0 { 0.0 } else { bounded(w * x) })
-    }
-
-    fn baseline(&self, output: usize) -> f64 {
-        let at_means = self.weights_of(output).iter().zip(&self.means).map(|(w, mean)| bounded(w * mean));
-        bounded(self.intercepts[output]) + at_means.sum::<f64>()
-    }
-}
-
-fn bounded(term: f64) -> f64 {
-    term.clamp(-1e290, 1e290)
 }
 
 impl Model for LogisticModel {
     fn columns(&self) -> usize {
-        self.means.len()
+        self.sums.columns()
     }
 
     fn outputs(&self) -> usize {
-        self.intercepts.len().max(2)
+        self.sums.classes()
     }
 
     fn score_row(&self, row: &[f64], out: &mut [f64]) {
-        if let [benign, malicious] = out {
-            let margin = self.margin(row, 0);
-            (*benign, *malicious) = (loss::sigmoid(-margin), loss::sigmoid(margin));
-            return;
-        }
-        for (output, margin) in out.iter_mut().enumerate() {
-            *margin = self.margin(row, output);
-        }
-        loss::softmax(out);
+        self.sums.margins(row, out);
+        to_probabilities(out);
     }
 
     fn score(&self, x: &Matrix, ctx: &Ctx) -> Matrix {
-        const ROWS: usize = 4096;
-        let outputs = self.outputs();
-        let mut out = Matrix::zeros(x.rows(), outputs);
-        let fill = |(block, scores): (usize, &mut [f64])| {
-            for (row, out) in scores.chunks_exact_mut(outputs).enumerate() {
-                self.score_row(x.row(block * ROWS + row), out);
-            }
-        };
-        let values = out.values_mut();
-        if ctx.threads < 2 || x.rows() <= ROWS {
-            values.chunks_mut(ROWS * outputs).enumerate().for_each(fill);
-        } else if ctx.install(|| values.par_chunks_mut(ROWS * outputs).enumerate().for_each(fill)).is_err() {
-            out.values_mut().chunks_mut(ROWS * outputs).enumerate().for_each(fill);
-        }
-        out
+        self.sums.score(x, ctx, to_probabilities)
+    }
+
+    fn score_sparse(&self, x: &SparseMatrix, ctx: &Ctx) -> Matrix {
+        self.sums.score_sparse(x, ctx, to_probabilities)
     }
 
     /// In log-odds for two classes; for more, in the class's weighted sum, whose softmax over classes is the score.
     fn contributions(&self, row: &[f64], output: usize) -> Option<Contributions> {
         let (place, sign) =
             if self.outputs() == 2 { (0, if output == 1 { 1.0 } else { -1.0 }) } else { (output, 1.0) };
-        let values = self.terms(row, place).map(|term| sign * term).collect();
-        Some(Contributions { baseline: sign * self.baseline(place), values })
+        let values = self.sums.terms(row, place).map(|term| sign * term).collect();
+        Some(Contributions { baseline: sign * self.sums.baseline(place), values })
     }
 
-    /// Mean over classes of |weight| × standard deviation.
     fn importances(&self) -> Option<Vec<f64>> {
-        let mut sums = vec![0.0; self.means.len()];
-        for output in 0..self.intercepts.len() {
-            for ((sum, weight), deviation) in
-                sums.iter_mut().zip(self.weights_of(output)).zip(&self.deviations)
-            {
-                *sum += bounded(weight.abs() * deviation);
-            }
-        }
-        let total: f64 = sums.iter().sum();
-        if total > 0.0 {
-            sums.iter_mut().for_each(|sum| *sum /= total);
-        }
-        Some(sums)
+        Some(self.sums.importances())
     }
 
     fn notes(&self) -> Vec<String> {
@@ -291,9 +173,19 @@ impl Model for LogisticModel {
     }
 }
 
+/// In place; of two classes only the margin of the second is given, in the first place.
+fn to_probabilities(margins: &mut [f64]) {
+    if let [benign, malicious] = margins {
+        (*benign, *malicious) = (sigmoid(-*benign), sigmoid(*benign));
+    } else {
+        softmax(margins);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linear::{lbfgs, newton, proximal, truncated};
 
     /// Overlapping classes, a sparse column, one of another magnitude and a constant one.
     fn rows(classes: u32) -> (Matrix, Vec<u32>) {
@@ -313,7 +205,7 @@ mod tests {
     }
 
     /// The objective as scikit-learn states it, by the book.
-    fn naive_objective(x: &Matrix, y: &[u32], weights: &[f64], intercepts: &[f64], c: f64) -> f64 {
+    fn naive_objective(x: &Matrix, y: &[u32], weights: &[f64], intercepts: &[f64], penalty: Penalty) -> f64 {
         let mut loss = 0.0;
         for (row, class) in x.iter_rows().zip(y) {
             let margin =
@@ -324,52 +216,128 @@ mod tests {
             }
             loss += margins.iter().map(|margin| margin.exp()).sum::<f64>().ln() - margins[*class as usize];
         }
-        0.5 * weights.iter().map(|weight| weight * weight).sum::<f64>() + c * loss
+        let cost = |weight: &f64| penalty.l1 * weight.abs() + 0.5 * penalty.l2 * weight * weight;
+        weights.iter().map(cost).sum::<f64>() + penalty.c * loss
     }
 
-    fn fitted(classes: u32, c: f64, solver: impl Fn(&Objective<'_>) -> Solution) -> (LogisticModel, f64) {
+    const STOP: Stop = Stop { gap: 1e-12, steps: 500 };
+
+    fn l2(c: f64) -> Penalty {
+        Penalty { c, l1: 0.0, l2: 1.0, intercept_scaling: None }
+    }
+
+    fn fitted(
+        classes: u32,
+        penalty: Penalty,
+        solver: impl Fn(&Objective<'_>) -> Solution,
+    ) -> (LogisticModel, f64) {
         let (x, y) = rows(classes);
-        let design = Design::new(&x).unwrap();
-        let objective = Objective::new(&design, &y, classes as usize, &[1.0; 600], c);
-        let stop = Stop { gap: 1e-12, steps: 500 };
-        let model = LogisticModel::new(&design, &objective, solver(&objective), stop);
-        let value = naive_objective(&x, &y, &model.weights, &model.intercepts, c);
+        let design = Design::new((&x).into(), true);
+        let objective = Objective::new(&design, &y, classes as usize, &[1.0; 600], Loss::Logistic, penalty);
+        let model = LogisticModel::new(&design, &objective, &solver(&objective), STOP);
+        let value = naive_objective(&x, &y, &model.sums.weights, &model.sums.intercepts, penalty);
         (model, value)
+    }
+
+    fn nothing_near_is_lower(classes: u32, penalty: Penalty, model: &LogisticModel, value: f64) {
+        let (x, y) = rows(classes);
+        for place in 0..model.sums.weights.len() {
+            for nudge in [-1e-3, 1e-3] {
+                let mut weights = model.sums.weights.clone();
+                weights[place] += nudge / x.column(place % 4)[1].abs().max(1.0);
+                let near = naive_objective(&x, &y, &weights, &model.sums.intercepts, penalty);
+                assert!(
+                    near >= value * (1.0 - 1e-12),
+                    "weight {place} of {classes} classes, C {}",
+                    penalty.c
+                );
+            }
+        }
+        assert_eq!(model.sums.weights[3], 0.0, "a constant column has no weight");
+        assert!(model.notes[0].starts_with("converged"), "{:?}", model.notes);
     }
 
     #[test]
     fn both_solvers_reach_the_same_minimum_and_nothing_near_is_lower() {
-        let (ctx, stop) = (Ctx::new(0, 1), Stop { gap: 1e-12, steps: 500 });
+        let ctx = Ctx::new(0, 1);
         for (classes, c) in [(2, 1.0), (3, 1.0), (2, 1e-4), (3, 1e4)] {
-            let (model, value) = fitted(classes, c, |objective| {
-                newton::minimise(objective, objective.start(), stop, &ctx).unwrap()
+            let (model, value) = fitted(classes, l2(c), |objective| {
+                newton::minimise(objective, objective.start(), STOP, &ctx).unwrap()
             });
-            let (_, other) = fitted(classes, c, |objective| {
-                lbfgs::minimise(objective, objective.start(), stop, &ctx).unwrap()
+            let (_, other) = fitted(classes, l2(c), |objective| {
+                lbfgs::minimise(objective, objective.start(), STOP, &ctx).unwrap()
             });
             assert!((value - other).abs() <= 1e-9 * value, "{classes} classes, C {c}: {value} and {other}");
-            let (x, y) = rows(classes);
-            for place in 0..model.weights.len() {
-                for nudge in [-1e-3, 1e-3] {
-                    let mut weights = model.weights.clone();
-                    weights[place] += nudge / x.column(place % 4)[1].abs().max(1.0);
-                    let near = naive_objective(&x, &y, &weights, &model.intercepts, c);
-                    assert!(near >= value * (1.0 - 1e-12), "weight {place} of {classes} classes, C {c}");
-                }
-            }
-            assert_eq!(model.weights[3], 0.0, "a constant column has no weight");
+            nothing_near_is_lower(classes, l2(c), &model, value);
+        }
+    }
+
+    #[test]
+    fn penalties_with_corners_are_minimised_and_leave_columns_out() {
+        let ctx = Ctx::new(0, 1);
+        for (classes, c, l1) in [(2, 1.0, 1.0), (3, 1.0, 1.0), (2, 0.05, 1.0), (2, 1.0, 0.5), (3, 10.0, 0.3)]
+        {
+            let penalty = Penalty { c, l1, l2: 1.0 - l1, intercept_scaling: None };
+            let (model, value) = fitted(classes, penalty, |objective| {
+                proximal::minimise(objective, None, STOP, &ctx).unwrap()
+            });
+            nothing_near_is_lower(classes, penalty, &model, value);
+            let noted: f64 = model.notes[0].rsplit(' ').next().unwrap().parse().unwrap();
+            assert!((noted - value).abs() <= 1e-7 * value, "{noted} is not {value}");
+        }
+        let strong = Penalty { c: 1e-3, l1: 1.0, l2: 0.0, intercept_scaling: None };
+        let (model, _) =
+            fitted(2, strong, |objective| proximal::minimise(objective, None, STOP, &ctx).unwrap());
+        assert_eq!(model.sums.weights[..2], [0.0, 0.0], "columns that are not worth their weight have none");
+    }
+
+    #[test]
+    fn sparse_rows_teach_and_score_the_same_bits() {
+        for classes in [2, 3] {
+            let (mut x, y) = rows(classes);
+            x.values_mut().iter_mut().step_by(4).for_each(|value| *value = (*value - 0.8).max(0.0));
+            let sparse = SparseMatrix::from_dense(&x);
+            let ctx = Ctx::new(0, 1);
+            let estimator = (SPEC.build)(&Params::check("", SPEC.params, &[].into()).unwrap()).unwrap();
+            let fit = |data: Train<'_>| estimator.fit(&data, &ctx).unwrap();
+            let one = fit(Train::labelled(&x, &y, classes as usize));
+            let other = fit(Train::labelled(&sparse, &y, classes as usize));
+            assert_eq!(one.save().unwrap(), other.save().unwrap());
+            assert_eq!(one.score(&x, &ctx), one.score_sparse(&sparse, &ctx));
+        }
+    }
+
+    #[test]
+    fn truncated_newton_reaches_the_minimum_of_newtons_method() {
+        let ctx = Ctx::new(0, 1);
+        for c in [0.01, 1.0, 100.0] {
+            let (_, one) = fitted(2, l2(c), |objective| {
+                newton::minimise(objective, objective.start(), STOP, &ctx).unwrap()
+            });
+            let (model, other) = fitted(2, l2(c), |objective| {
+                truncated::minimise(objective, objective.start(), STOP, &ctx).unwrap()
+            });
+            assert!((one - other).abs() <= 1e-9 * one, "C {c}: {one} and {other}");
             assert!(model.notes[0].starts_with("converged"), "{:?}", model.notes);
         }
+    }
+
+    #[test]
+    fn without_a_penalty_the_slopes_of_the_loss_vanish() {
+        let none = Penalty { c: 1.0, l1: 0.0, l2: 0.0, intercept_scaling: None };
+        let (model, value) =
+            fitted(2, none, |objective| minimise(objective, None, STOP, &Ctx::new(0, 1)).unwrap());
+        nothing_near_is_lower(2, none, &model, value);
     }
 
     #[test]
     fn too_few_steps_are_said_so() {
         let stop = Stop { gap: 1e-12, steps: 1 };
         let (x, y) = rows(2);
-        let design = Design::new(&x).unwrap();
-        let objective = Objective::new(&design, &y, 2, &[1.0; 600], 1.0);
+        let design = Design::new((&x).into(), true);
+        let objective = Objective::new(&design, &y, 2, &[1.0; 600], Loss::Logistic, l2(1.0));
         let solution = newton::minimise(&objective, objective.start(), stop, &Ctx::new(0, 1)).unwrap();
-        let model = LogisticModel::new(&design, &objective, solution, stop);
+        let model = LogisticModel::new(&design, &objective, &solution, stop);
         assert!(model.notes[0].starts_with("not converged after 1 steps"), "{:?}", model.notes);
     }
 }

@@ -3,6 +3,7 @@
 mod decision_tree;
 mod gradient_boosting;
 mod isolation_forest;
+mod linear_svm;
 mod logistic;
 mod random_forest;
 
@@ -12,6 +13,7 @@ use crate::estimator::ModelSpec;
 /// Every model the program has.
 pub static MODELS: &[&ModelSpec] = &[
     &logistic::SPEC,
+    &linear_svm::SPEC,
     &decision_tree::SPEC,
     &random_forest::SPEC,
     &gradient_boosting::SPEC,

@@ -52,7 +52,7 @@ impl Pipeline {
             return Err(LearnError::Data(format!("row {row} of a table of {} rows", table.rows())));
         }
         let x = self.prep.apply(table, [row].into_iter());
-        refuse_missing(&self.prep, self.model_spec, &x)?;
+        refuse_missing(&self.prep, self.model_spec, (&x).into())?;
         let mut outputs = vec![0.0; self.model.outputs()];
         self.model.score_row(x.row(0), &mut outputs);
         let score = malicious_score(self.model_spec.kind, &outputs);

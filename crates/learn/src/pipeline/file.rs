@@ -25,6 +25,9 @@ struct Head {
     classes: Vec<String>,
     threshold: f64,
     threshold_rule: ThresholdRule,
+    /// Absent in files from before it, and where rows keep their zeros.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sparse: bool,
     steps: Vec<String>,
     schema_digest: String,
     schema: Schema,
@@ -44,6 +47,7 @@ impl Pipeline {
             classes: self.classes.clone(),
             threshold: self.threshold,
             threshold_rule: self.threshold_rule,
+            sparse: self.sparse,
             steps: self.prep.names().map(str::to_owned).collect(),
             schema_digest: self.schema.digest(),
             schema: self.schema.clone(),
@@ -77,6 +81,7 @@ impl Pipeline {
         let given = head.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let pipeline = Self {
             prep: Preparation::load(&saved, &head.schema).map_err(in_file)?,
+            sparse: head.sparse,
             model: (model_spec.load)(section(MODEL)?).map_err(in_file)?,
             model_spec,
             params: Params::check(model_spec.name, model_spec.params, &given).map_err(in_file)?,

@@ -29,6 +29,8 @@ pub(super) struct Problem<'a> {
 /// Preparation and model, and which classes the model knows (a fold may lack some).
 pub(super) struct FittedRows {
     pub(super) prep: Preparation,
+    /// Whether rows were learnt from, and are scored, without their zeros.
+    pub(super) sparse: bool,
     pub(super) model: Box<dyn Model>,
     present: Vec<u32>,
 }
@@ -124,8 +126,8 @@ impl<'a> Problem<'a> {
         if rows.is_empty() {
             return Err(LearnError::Data(format!("no rows for {} to learn from", self.model.name)));
         }
-        let (prep, x) = Preparation::fit(&self.steps, self.table, &rows)?;
-        refuse_missing(&prep, self.model, &x)?;
+        let (prep, x) = Preparation::fit_for(self.model, &self.steps, self.table, &rows)?;
+        refuse_missing(&prep, self.model, x.rows())?;
         let (y, present) = self.local_classes(&rows);
         let groups: Option<Vec<u32>> = self.rows.groups.as_ref().map(|groups| take(groups, &rows));
         let times: Option<Vec<i64>> = self.rows.times.as_ref().map(|times| take(times, &rows));
@@ -134,7 +136,7 @@ impl<'a> Problem<'a> {
             _ => None,
         };
         let data = Train {
-            x: (&x).into(),
+            x: x.rows(),
             y: &y,
             classes: present.len(),
             weights: None,
@@ -144,7 +146,7 @@ impl<'a> Problem<'a> {
             categorical: None,
         };
         let model = self.estimator.fit(&data, ctx)?;
-        Ok(FittedRows { prep, model, present })
+        Ok(FittedRows { prep, sparse: x.is_sparse(), model, present })
     }
 
     /// Scores some rows: malicious scores, and rows × all classes (1 column for novelty models).
@@ -154,8 +156,8 @@ impl<'a> Problem<'a> {
         rows: &[usize],
         ctx: &Ctx,
     ) -> Result<(Vec<f64>, Matrix), LearnError> {
-        let local =
-            score_rows(&fitted.prep, &*fitted.model, self.model, self.table, rows.iter().copied(), ctx)?;
+        let (prep, model, places) = (&fitted.prep, &*fitted.model, rows.iter().copied());
+        let local = score_rows(prep, fitted.sparse, model, self.model, self.table, places, ctx)?;
         if self.model.kind == Kind::Novelty {
             return Ok((local.column(0), local));
         }

@@ -7,11 +7,13 @@ mod drop_constant;
 mod fixed_width;
 mod impute;
 mod one_hot;
+mod rows;
 mod signed_log;
 mod standard;
 
 use std::collections::BTreeMap;
 
+pub(crate) use rows::Prepared;
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
@@ -165,6 +167,15 @@ impl Preparation {
     /// # Errors
     /// [`LearnError::Unknown`] and [`LearnError::Parameter`] for bad specs, [`LearnError::Data`] when a text column is left over.
     pub fn fit(specs: &[StepSpec], table: &Table, rows: &[usize]) -> Result<(Self, Matrix), LearnError> {
+        let (prep, values) = Self::fit_values(specs, table, rows)?;
+        Ok((prep, to_matrix(&values, rows.len())))
+    }
+
+    fn fit_values<'t>(
+        specs: &[StepSpec],
+        table: &'t Table,
+        rows: &[usize],
+    ) -> Result<(Self, Vec<Values<'t>>), LearnError> {
         let mut columns = outline_of(&table.schema());
         let mut values = values_of(table, rows.iter().copied());
         let mut steps = Vec::new();
@@ -178,16 +189,22 @@ impl Preparation {
             steps.push(Fitted { spec, params, step });
         }
         check_numbers(&columns)?;
-        Ok((Self { steps, columns }, to_matrix(&values, rows.len())))
+        Ok((Self { steps, columns }, values))
     }
 
     /// Prepares the given rows of a table of the schema this was fitted on.
     #[must_use]
     pub fn apply(&self, table: &Table, rows: impl ExactSizeIterator<Item = usize> + Clone) -> Matrix {
         let count = rows.len();
-        let values =
-            self.steps.iter().fold(values_of(table, rows), |values, fitted| fitted.step.apply(values));
-        to_matrix(&values, count)
+        to_matrix(&self.apply_values(table, rows), count)
+    }
+
+    fn apply_values<'t>(
+        &self,
+        table: &'t Table,
+        rows: impl Iterator<Item = usize> + Clone,
+    ) -> Vec<Values<'t>> {
+        self.steps.iter().fold(values_of(table, rows), |values, fitted| fitted.step.apply(values))
     }
 
     /// The columns of the matrix.

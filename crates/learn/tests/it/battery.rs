@@ -211,11 +211,18 @@ fn contributions_and_baseline_add_up_to_the_margin_of_the_score() {
     });
 }
 
-/// Margins are scores, their logarithms, their log-odds, or what softmax makes scores of.
+/// Margins are scores, their logarithms, their log-odds, or what softmax makes scores of; or log-odds of each class against
+/// the rest, whose shares of their sum are scores.
 fn belong_together(margins: &[f64], score: &[f64]) -> bool {
     let near = |to: &dyn Fn(f64) -> f64| margins.iter().zip(score).all(|(m, s)| (to(*m) - s).abs() < 1e-9);
     let total: f64 = margins.iter().map(|margin| margin.exp()).sum();
-    near(&|m| m) || near(&f64::exp2) || near(&|m| 1.0 / (1.0 + (-m).exp())) || near(&|m| m.exp() / total)
+    let odds = |m: f64| 1.0 / (1.0 + (-m).exp());
+    let of_rest: f64 = margins.iter().copied().map(odds).sum();
+    near(&|m| m)
+        || near(&|m| odds(m) / of_rest)
+        || near(&f64::exp2)
+        || near(&odds)
+        || near(&|m| m.exp() / total)
 }
 
 #[test]

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 
 use super::cholesky::Cholesky;
 use super::design::{axpy, dot};
-use super::loss::{Objective, moved};
 use super::newton::backtrack;
-use super::{NEWTON_UNKNOWNS, Solution, Stop};
+use super::objective::{Objective, moved};
+use super::{NEWTON_UNKNOWNS, Solution, Stop, share_of};
 use crate::LearnError;
 use crate::ctx::Ctx;
 
@@ -25,9 +25,32 @@ struct Pair {
 }
 
 /// Minimises from `theta`; the gap is half of gradient · inverse Hessian estimate · gradient.
-pub(super) fn minimise(
+pub(crate) fn minimise(
+    objective: &Objective<'_>,
+    theta: Vec<f64>,
+    stop: Stop,
+    ctx: &Ctx,
+) -> Result<Solution, LearnError> {
+    let start = Start::new(objective, &objective.design().margins(&theta));
+    run(objective, theta, start, RENEWAL, stop, ctx)
+}
+
+/// The same where a guess of the whole Hessian is at hand, which is then kept.
+pub(super) fn minimise_from(
+    objective: &Objective<'_>,
+    theta: Vec<f64>,
+    metric: Cholesky,
+    stop: Stop,
+    ctx: &Ctx,
+) -> Result<Solution, LearnError> {
+    run(objective, theta, Start::Factors(vec![metric]), usize::MAX, stop, ctx)
+}
+
+fn run(
     objective: &Objective<'_>,
     mut theta: Vec<f64>,
+    mut start: Start,
+    mut renewal: usize,
     stop: Stop,
     ctx: &Ctx,
 ) -> Result<Solution, LearnError> {
@@ -35,19 +58,17 @@ pub(super) fn minimise(
     let mut margins = objective.design().margins(&theta);
     let mut value = objective.value(&theta, &margins);
     let mut gradient = objective.gradient(&theta, &margins);
-    let mut start = Start::new(objective, &margins);
-    let mut renewal = RENEWAL;
     let (mut gap, mut steps, mut small) = (f64::INFINITY, 0, 0);
     while steps < stop.steps && small < 3 {
         ctx.check()?;
-        ctx.progress("logistic: L-BFGS steps", steps as u64, 0);
+        ctx.progress("linear model: L-BFGS steps", steps as u64, 0);
         if steps == renewal {
             (start, renewal) = (Start::new(objective, &margins), renewal * 2);
             pairs.clear();
         }
         let direction: Vec<f64> = inverse(&pairs, &start, &gradient).iter().map(|part| -part).collect();
         let slope = dot(&gradient, &direction);
-        gap = -0.5 * slope / value.max(f64::MIN_POSITIVE);
+        gap = share_of(value, -0.5 * slope);
         let moved_margins = objective.design().margins(&direction);
         let search = |length| {
             let (theta, margins) =
@@ -95,7 +116,7 @@ fn inverse(pairs: &VecDeque<Pair>, start: &Start, gradient: &[f64]) -> Vec<f64> 
     r
 }
 
-/// A positive definite matrix for each output.
+/// A positive definite matrix for each output, or one for all of them.
 enum Start {
     Factors(Vec<Cholesky>),
     Diagonal(Vec<f64>),

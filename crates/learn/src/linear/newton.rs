@@ -3,14 +3,14 @@
 use super::cholesky::Cholesky;
 use super::design::dot;
 use super::lbfgs;
-use super::loss::{Objective, moved};
-use super::{Solution, Stop};
+use super::objective::{Objective, moved};
+use super::{Solution, Stop, share_of};
 use crate::LearnError;
 use crate::ctx::Ctx;
 
 /// Minimises from `theta`. The gap is half the squared Newton decrement, which tends to the distance to the minimum
 /// (Boyd and Vandenberghe 2004, section 9.5.1).
-pub(super) fn minimise(
+pub(crate) fn minimise(
     objective: &Objective<'_>,
     mut theta: Vec<f64>,
     stop: Stop,
@@ -21,14 +21,14 @@ pub(super) fn minimise(
     let (mut gap, mut steps) = (f64::INFINITY, 0);
     while steps < stop.steps {
         ctx.check()?;
-        ctx.progress("logistic: Newton steps", steps as u64, 0);
+        ctx.progress("linear model: Newton steps", steps as u64, 0);
         let gradient = objective.gradient(&theta, &margins);
         let Some(factor) = Cholesky::new(&objective.hessian(&margins), objective.unknowns()) else {
             return lbfgs::minimise(objective, theta, stop, ctx);
         };
         let direction: Vec<f64> = factor.solve(&gradient).iter().map(|part| -part).collect();
         let slope = dot(&gradient, &direction);
-        gap = -0.5 * slope / value.max(f64::MIN_POSITIVE);
+        gap = share_of(value, -0.5 * slope);
         let moved_margins = objective.design().margins(&direction);
         let search = |length| {
             let (theta, margins) =
@@ -43,6 +43,11 @@ pub(super) fn minimise(
         }
     }
     Ok(Solution { theta, steps, gap, solver: "Newton's method" })
+}
+
+/// The Hessian at a point, factored.
+pub(super) fn factor(objective: &Objective<'_>, theta: &[f64]) -> Option<Cholesky> {
+    Cholesky::new(&objective.hessian(&objective.design().margins(theta)), objective.unknowns())
 }
 
 type Tried = (Vec<f64>, Vec<f64>, f64);
