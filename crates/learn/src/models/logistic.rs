@@ -21,6 +21,7 @@ use crate::matrix::Matrix;
 use crate::params::{ParamKind, ParamSpec};
 use design::Design;
 use loss::Objective;
+pub(super) use loss::softmax;
 
 /// The line of the table.
 pub(super) static SPEC: ModelSpec = ModelSpec {
@@ -236,7 +237,7 @@ impl Model for LogisticModel {
         for (output, margin) in out.iter_mut().enumerate() {
             *margin = self.margin(row, output);
         }
-        loss::softmax(out);
+        softmax(out);
     }
 
     fn score(&self, x: &Matrix, ctx: &Ctx) -> Matrix {

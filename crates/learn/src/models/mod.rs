@@ -1,16 +1,27 @@
 //! The learning algorithms: one file each, one line in [`MODELS`].
 
+mod bernoulli_nb;
 mod decision_tree;
+mod gaussian_nb;
 mod isolation_forest;
 mod logistic;
+mod multinomial_nb;
+mod naive_bayes;
 mod random_forest;
 
 use crate::LearnError;
 use crate::estimator::ModelSpec;
 
 /// Every model the program has.
-pub static MODELS: &[&ModelSpec] =
-    &[&logistic::SPEC, &decision_tree::SPEC, &random_forest::SPEC, &isolation_forest::SPEC];
+pub static MODELS: &[&ModelSpec] = &[
+    &logistic::SPEC,
+    &gaussian_nb::SPEC,
+    &bernoulli_nb::SPEC,
+    &multinomial_nb::SPEC,
+    &decision_tree::SPEC,
+    &random_forest::SPEC,
+    &isolation_forest::SPEC,
+];
 
 /// The model of this name.
 ///

@@ -238,7 +238,7 @@ pub(super) fn sigmoid(margin: f64) -> f64 {
 }
 
 /// Margins to probabilities.
-pub(super) fn softmax(margins: &mut [f64]) {
+pub(in crate::models) fn softmax(margins: &mut [f64]) {
     let largest = margins.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     margins.iter_mut().for_each(|margin| *margin = (*margin - largest).exp());
     let sum: f64 = margins.iter().sum();
