@@ -9,8 +9,10 @@ import argparse
 import sys
 
 import numpy as np
+from sklearn.cluster import KMeans
 from sklearn.ensemble import IsolationForest, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
 from sklearn.tree import DecisionTreeClassifier
 
 import nslkdd
@@ -20,6 +22,9 @@ MODELS = {
     "decision-tree": lambda a: DecisionTreeClassifier(random_state=a.seed),
     "logistic": lambda a: LogisticRegression(max_iter=10_000),
     "logistic:newton": lambda a: LogisticRegression(solver="newton-cholesky", tol=1e-10, max_iter=200),
+    "gaussian-nb": lambda a: GaussianNB(),
+    "bernoulli-nb": lambda a: BernoulliNB(),
+    "multinomial-nb": lambda a: MultinomialNB(),
     "isolation-forest": lambda a: IsolationForest(n_jobs=a.threads, random_state=a.seed),
 }
 
@@ -33,6 +38,8 @@ def main():
     args = p.parse_args()
 
     (x, y), (test, _) = nslkdd.read_matrix(args.train), nslkdd.read_matrix(args.test)
+    if args.model == "k-means":
+        return k_means(x, args)
     model = MODELS[args.model](args)
     stage("loaded")
     model.fit(x) if args.model == "isolation-forest" else model.fit(x, y)
@@ -40,6 +47,15 @@ def main():
     scores = -model.score_samples(test) if args.model == "isolation-forest" else model.predict_proba(test)[:, 1]
     stage("scored")
     np.asarray(scores, "<f8").tofile(args.scores)
+
+
+def k_means(x, args):
+    """Groups the training rows; the scores are the inertia and the steps."""
+    stage("loaded")
+    found = KMeans(10, random_state=args.seed).fit(x)
+    stage("fitted")
+    stage("scored")
+    np.asarray([found.inertia_, found.n_iter_], "<f8").tofile(args.scores)
 
 
 def stage(name):

@@ -7,11 +7,13 @@
 //! Absent by design: no clock, no file system, no global random state, no code in model files, and no way to
 //! prepare data outside the saved pipeline.
 
+pub mod cluster;
 pub mod corm;
 pub mod ctx;
 mod error;
 pub mod estimator;
 pub mod eval;
+mod frequent;
 pub mod matrix;
 pub mod models;
 pub mod params;
