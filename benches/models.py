@@ -20,9 +20,12 @@ import measure
 
 HERE = Path(__file__).parent
 NOVELTY = {"isolation-forest"}
-SERIAL = {"decision-tree"}  # scikit-learn builds one tree on one thread
+SERIAL = {"decision-tree", "gaussian-nb", "bernoulli-nb", "multinomial-nb"}  # scikit-learn fits them on one thread
 PEERS = {"logistic": ["sklearn", "sklearn:newton"]}
-NAMES = ["random-forest", "decision-tree", "logistic", "logistic-l1", "linear-svm", "isolation-forest"]
+NAMES = [
+    "random-forest", "decision-tree", "logistic", "logistic-l1", "linear-svm", "isolation-forest", "gaussian-nb", "bernoulli-nb",
+    "multinomial-nb",
+]  # fmt: skip
 OURS = {"logistic-l1": ["logistic", "penalty=l1"]}  # what our program takes for a name: model and parameters
 
 

@@ -10,8 +10,10 @@ import sys
 
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans
 from sklearn.ensemble import IsolationForest, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -25,6 +27,9 @@ MODELS = {
     "logistic-l1": lambda a: LogisticRegression(penalty="l1", solver="liblinear", random_state=a.seed),
     # margins alone are no probabilities: ours come from five parts held out, so theirs do
     "linear-svm": lambda a: CalibratedClassifierCV(LinearSVC(random_state=a.seed), cv=5, ensemble=False),
+    "gaussian-nb": lambda a: GaussianNB(),
+    "bernoulli-nb": lambda a: BernoulliNB(),
+    "multinomial-nb": lambda a: MultinomialNB(),
     "isolation-forest": lambda a: IsolationForest(n_jobs=a.threads, random_state=a.seed),
 }
 
@@ -43,6 +48,8 @@ def main():
         from scipy.sparse import csr_matrix
 
         x, test = csr_matrix(x), csr_matrix(test)
+    if args.model == "k-means":
+        return k_means(x, args)
     model = MODELS[args.model](args)
     stage("loaded")
     model.fit(x) if args.model == "isolation-forest" else model.fit(x, y)
@@ -50,6 +57,15 @@ def main():
     scores = -model.score_samples(test) if args.model == "isolation-forest" else model.predict_proba(test)[:, 1]
     stage("scored")
     np.asarray(scores, "<f8").tofile(args.scores)
+
+
+def k_means(x, args):
+    """Groups the training rows; the scores are the inertia and the steps."""
+    stage("loaded")
+    found = KMeans(10, random_state=args.seed).fit(x)
+    stage("fitted")
+    stage("scored")
+    np.asarray([found.inertia_, found.n_iter_], "<f8").tofile(args.scores)
 
 
 def stage(name):

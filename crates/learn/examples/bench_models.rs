@@ -7,12 +7,15 @@
 //! The matrix file, all little-endian: `CORMMTX1`, u64 rows, u64 columns, f64 values row by row, then one u8 label per
 //! row. The scores: one f64 per test row, the probability of class 1 or the anomaly score; of more than two classes the
 //! probability of each. What the fit has to say of itself goes to standard error.
+//!
+//! MODEL may also be `k-means` (ten centres; `k` is a parameter): the scores are then the inertia and the steps.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{BufRead, Write};
 use std::{env, fs, io};
 
+use cormorant_learn::cluster::kmeans::KMeans;
 use cormorant_learn::ctx::Ctx;
 use cormorant_learn::estimator::{Kind, Train};
 use cormorant_learn::matrix::{Matrix, Rows, SparseMatrix};
@@ -21,6 +24,9 @@ use cormorant_learn::params::Params;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::from_command_line()?;
+    if args.model == "k-means" {
+        return k_means(&args);
+    }
     let spec = models::find(&args.model)?;
     let estimator = (spec.build)(&Params::check(spec.name, spec.params, &args.params)?)?;
     let (x, labels) = read_matrix(&args.train)?;
@@ -42,6 +48,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let first = if classes > 2 { 0 } else { model.outputs() - 1 };
     let kept = scores.iter_rows().flat_map(|row| &row[first..]);
     Ok(fs::write(&args.scores, kept.flat_map(|score| score.to_le_bytes()).collect::<Vec<_>>())?)
+}
+
+/// Groups the training rows.
+fn k_means(args: &Args) -> Result<(), Box<dyn Error>> {
+    let (x, _) = read_matrix(&args.train)?;
+    let number = |name: &str| args.params.get(name).map(|value| value.parse()).transpose();
+    let fit = KMeans { batch: number("batch")?, ..KMeans::new(number("k")?.unwrap_or(10)) };
+    stage_over("loaded")?;
+    let found = fit.fit(&x, None, &Ctx::new(args.seed, args.threads))?;
+    stage_over("fitted")?;
+    stage_over("scored")?;
+    let figures = [found.inertia, found.iterations as f64];
+    Ok(fs::write(&args.scores, figures.map(f64::to_le_bytes).concat())?)
 }
 
 /// The command line: four names, then options in any order.

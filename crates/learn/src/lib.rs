@@ -8,11 +8,13 @@
 //! prepare data outside the saved pipeline.
 
 mod calibrate;
+pub mod cluster;
 pub mod corm;
 pub mod ctx;
 mod error;
 pub mod estimator;
 pub mod eval;
+mod frequent;
 mod linear;
 pub mod matrix;
 pub mod models;

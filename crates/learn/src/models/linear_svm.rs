@@ -364,7 +364,7 @@ mod tests {
         let number = |seed: u32| f64::from(seed.wrapping_mul(2_654_435_761) >> 8) / f64::from(1 << 24);
         let positive: Vec<bool> = (0..300).map(|row| row % 3 == 0).collect();
         let row = |row: u32| {
-            let class = f64::from(u32::from(row % 3 == 0));
+            let class = f64::from(u32::from(row.is_multiple_of(3)));
             let third = 3.0 * (number(row + 10_000) - 0.3 * class) + 2.0;
             [2.0 * number(row) + class, f64::from(u32::from(row.is_multiple_of(11))), third, 7.0]
         };

@@ -1,10 +1,14 @@
 //! The learning algorithms: one file each, one line in [`MODELS`].
 
+mod bernoulli_nb;
 mod decision_tree;
+mod gaussian_nb;
 mod gradient_boosting;
 mod isolation_forest;
 mod linear_svm;
 mod logistic;
+mod multinomial_nb;
+mod naive_bayes;
 mod random_forest;
 
 use crate::LearnError;
@@ -14,6 +18,9 @@ use crate::estimator::ModelSpec;
 pub static MODELS: &[&ModelSpec] = &[
     &logistic::SPEC,
     &linear_svm::SPEC,
+    &gaussian_nb::SPEC,
+    &bernoulli_nb::SPEC,
+    &multinomial_nb::SPEC,
     &decision_tree::SPEC,
     &random_forest::SPEC,
     &gradient_boosting::SPEC,

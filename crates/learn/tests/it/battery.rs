@@ -10,13 +10,26 @@ use cormorant_learn::matrix::{Matrix, SparseMatrix};
 use cormorant_learn::models::MODELS;
 use cormorant_learn::params::{ParamKind, Params};
 
-use crate::data::blobs;
+use crate::data;
 use crate::mutate::{mutated, mutations};
 
 fn build(spec: &ModelSpec, given: &[(&str, &str)]) -> Result<Box<dyn Estimator>, LearnError> {
     let given: BTreeMap<String, String> =
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     (spec.build)(&Params::check(spec.name, spec.params, &given)?)
+}
+
+/// The made-up problem, moved where the model can learn it: one learns from counts, which are not negative, and one from
+/// whether a value is above 0, which must lie between the classes.
+fn blobs(spec: &ModelSpec, rows: usize, classes: usize, seed: u64) -> (Matrix, Vec<u32>) {
+    let (mut x, y) = data::blobs(rows, classes, seed);
+    let shift = match spec.name {
+        "multinomial-nb" => 3.0,
+        "bernoulli-nb" => -1.0,
+        _ => return (x, y),
+    };
+    x.values_mut().iter_mut().for_each(|value| *value += shift);
+    (x, y)
 }
 
 fn ctx(threads: usize) -> Ctx {
@@ -93,7 +106,7 @@ fn bad_parameters_are_refused_by_name() {
 #[test]
 fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
     each(|spec, classes| {
-        let (x, y) = blobs(3000, classes, 1);
+        let (x, y) = blobs(spec, 3000, classes, 1);
         let saved = |threads| fit(spec, &x, &y, classes, threads).unwrap().save().unwrap();
         let one = saved(1);
         for threads in [2, 7] {
@@ -105,7 +118,7 @@ fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
 #[test]
 fn a_loaded_model_scores_the_same_bits_and_saves_the_same_bytes() {
     each(|spec, classes| {
-        let (x, y) = blobs(500, classes, 2);
+        let (x, y) = blobs(spec, 500, classes, 2);
         let model = fit(spec, &x, &y, classes, 1).unwrap();
         let saved = model.save().unwrap();
         let loaded = (spec.load)(&saved).unwrap();
@@ -119,7 +132,7 @@ fn a_loaded_model_scores_the_same_bits_and_saves_the_same_bytes() {
 #[test]
 fn rows_score_alone_as_they_do_together() {
     each(|spec, classes| {
-        let (x, y) = blobs(9000, classes, 3);
+        let (x, y) = blobs(spec, 9000, classes, 3);
         let model = fit(spec, &x, &y, classes, 2).unwrap();
         let together = model.score(&x, &ctx(1));
         assert_eq!(bits(&together), bits(&model.score(&x, &ctx(3))), "{}", spec.name);
@@ -135,7 +148,7 @@ fn rows_score_alone_as_they_do_together() {
 #[test]
 fn sparse_rows_teach_and_score_as_dense_ones_do() {
     each(|spec, classes| {
-        let (mut x, y) = blobs(600, classes, 15);
+        let (mut x, y) = data::blobs(600, classes, 15);
         x.values_mut().iter_mut().for_each(|value| *value = value.max(0.5) - 0.5);
         let sparse = SparseMatrix::from_dense(&x);
         let data = |dense: bool| match (spec.kind, dense) {
@@ -160,8 +173,8 @@ fn sparse_rows_teach_and_score_as_dense_ones_do() {
 #[test]
 fn a_fit_forgets_the_fits_before_it() {
     each(|spec, classes| {
-        let (x, y) = blobs(300, classes, 4);
-        let (other, other_y) = blobs(200, classes, 5);
+        let (x, y) = blobs(spec, 300, classes, 4);
+        let (other, other_y) = blobs(spec, 200, classes, 5);
         let estimator = build(spec, &[]).unwrap();
         let data = |x, y| {
             if spec.kind == Kind::Novelty { Train::unlabelled(x) } else { Train::labelled(x, y, classes) }
@@ -175,8 +188,8 @@ fn a_fit_forgets_the_fits_before_it() {
 #[test]
 fn an_easy_problem_is_solved_far_better_than_by_chance() {
     each(|spec, classes| {
-        let (x, y) = blobs(2000, classes, 6);
-        let (test, truth) = blobs(1000, classes, 7);
+        let (x, y) = blobs(spec, 2000, classes, 6);
+        let (test, truth) = blobs(spec, 1000, classes, 7);
         let benign: Vec<usize> = (0..x.rows()).filter(|&row| y[row] == 0).collect();
         let learnt = if spec.kind == Kind::Novelty { x.take_rows(&benign) } else { x };
         let model = fit(spec, &learnt, &y, classes, 2).unwrap();
@@ -196,7 +209,7 @@ fn an_easy_problem_is_solved_far_better_than_by_chance() {
 #[test]
 fn contributions_and_baseline_add_up_to_the_margin_of_the_score() {
     each(|spec, classes| {
-        let (x, y) = blobs(400, classes, 8);
+        let (x, y) = blobs(spec, 400, classes, 8);
         let model = fit(spec, &x, &y, classes, 1).unwrap();
         let mut score = vec![0.0; model.outputs()];
         for row in x.iter_rows().take(50) {
@@ -228,7 +241,7 @@ fn belong_together(margins: &[f64], score: &[f64]) -> bool {
 #[test]
 fn importances_are_shares_and_find_the_column_that_says_nothing() {
     each(|spec, classes| {
-        let (x, y) = blobs(2000, classes, 9);
+        let (x, y) = blobs(spec, 2000, classes, 9);
         let Some(importances) = fit(spec, &x, &y, classes, 1).unwrap().importances() else { return };
         assert_eq!(importances.len(), x.columns());
         assert!(
@@ -275,7 +288,7 @@ fn refused_or_sound(spec: &ModelSpec, x: &Matrix, y: &[u32], classes: usize, wha
 fn odd_data_are_refused_or_give_scores_that_are_numbers() {
     each(|spec, classes| {
         let classifier = spec.kind == Kind::Classifier;
-        let (x, y) = blobs(60, classes, 10);
+        let (x, y) = blobs(spec, 60, classes, 10);
         let filled = |value: f64| Matrix::from_values(60, 3, vec![value; 180]);
         let sound = |x: &Matrix, y: &[u32], what: &str| refused_or_sound(spec, x, y, classes, what);
         assert!(!sound(&Matrix::zeros(0, 4), &[], "no rows"), "{} learns from nothing", spec.name);
@@ -302,7 +315,7 @@ fn odd_data_are_refused_or_give_scores_that_are_numbers() {
 #[test]
 fn labels_that_do_not_match_the_rows_are_refused() {
     for spec in MODELS.iter().filter(|spec| spec.kind == Kind::Classifier) {
-        let (x, y) = blobs(20, 2, 12);
+        let (x, y) = blobs(spec, 20, 2, 12);
         for (y, classes) in [(&y[..19], 2), (&y[..], 1), (&[5; 20][..], 2), (&y[..], 0)] {
             assert!(fit(spec, &x, y, classes, 1).is_err(), "{}", spec.name);
         }
@@ -312,7 +325,7 @@ fn labels_that_do_not_match_the_rows_are_refused() {
 #[test]
 fn a_cancelled_fit_stops() {
     each(|spec, classes| {
-        let (x, y) = blobs(500, classes, 13);
+        let (x, y) = blobs(spec, 500, classes, 13);
         let ctx = ctx(2);
         ctx.cancel_flag().store(true, std::sync::atomic::Ordering::Relaxed);
         let data =
@@ -325,7 +338,7 @@ fn a_cancelled_fit_stops() {
 #[test]
 fn damaged_models_never_panic() {
     each(|spec, classes| {
-        let (x, y) = blobs(40, classes, 14);
+        let (x, y) = blobs(spec, 40, classes, 14);
         let few: Vec<(&str, &str)> =
             spec.params.iter().filter(|param| param.name == "trees").map(|param| (param.name, "3")).collect();
         let estimator = build(spec, &few).unwrap();

@@ -1,0 +1,3 @@
+//! Groups of rows that are near each other, found without labels.
+
+pub mod kmeans;
