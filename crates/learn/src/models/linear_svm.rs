@@ -364,7 +364,7 @@ mod tests {
         let number = |seed: u32| f64::from(seed.wrapping_mul(2_654_435_761) >> 8) / f64::from(1 << 24);
         let positive: Vec<bool> = (0..300).map(|row| row % 3 == 0).collect();
         let row = |row: u32| {
-            let class = f64::from(u32::from(row % 3 == 0));
+            let class = f64::from(u32::from(row.is_multiple_of(3)));
             let third = 3.0 * (number(row + 10_000) - 0.3 * class) + 2.0;
             [2.0 * number(row) + class, f64::from(u32::from(row.is_multiple_of(11))), third, 7.0]
         };
@@ -436,6 +436,32 @@ mod tests {
         let given = [("penalty", "l1"), ("loss", "hinge")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         let params = Params::check(SPEC.name, SPEC.params, &given.into()).unwrap();
         assert!(build(&params).err().unwrap().to_string().contains("l2 with the hinge loss"));
+    }
+
+    #[test]
+    fn odd_columns_and_absent_classes_give_probabilities_in_every_variant() {
+        let (mut x, positive, _) = rows();
+        x.values_mut().iter_mut().skip(1).step_by(4).for_each(|value| *value *= 1e300);
+        x.values_mut().iter_mut().skip(3).step_by(4).for_each(|value| *value = 1e300);
+        let y: Vec<u32> = positive.iter().map(|is| u32::from(*is)).collect();
+        let ctx = Ctx::new(5, 1);
+        for (hinge, l1, scaling) in
+            [(false, 0.0, Some(1.0)), (false, 1.0, None), (true, 0.0, None), (true, 0.0, Some(1.0))]
+        {
+            for (isotonic, classes) in [(false, 2), (true, 3)] {
+                let machine = LinearSvm {
+                    isotonic,
+                    stop: Stop { gap: 1e-7, steps: 50 },
+                    ..machine(hinge, l1, scaling)
+                };
+                let model = machine.fit(&Train::labelled(&x, &y, classes), &ctx).unwrap();
+                (SPEC.load)(&model.save().unwrap()).unwrap();
+                for row in model.score(&x, &ctx).iter_rows() {
+                    let sum: f64 = row.iter().sum();
+                    assert!((sum - 1.0).abs() < 1e-9, "{hinge} {l1} {scaling:?}: {row:?}");
+                }
+            }
+        }
     }
 
     #[test]
