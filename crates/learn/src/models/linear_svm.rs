@@ -439,6 +439,32 @@ mod tests {
     }
 
     #[test]
+    fn odd_columns_and_absent_classes_give_probabilities_in_every_variant() {
+        let (mut x, positive, _) = rows();
+        x.values_mut().iter_mut().skip(1).step_by(4).for_each(|value| *value *= 1e300);
+        x.values_mut().iter_mut().skip(3).step_by(4).for_each(|value| *value = 1e300);
+        let y: Vec<u32> = positive.iter().map(|is| u32::from(*is)).collect();
+        let ctx = Ctx::new(5, 1);
+        for (hinge, l1, scaling) in
+            [(false, 0.0, Some(1.0)), (false, 1.0, None), (true, 0.0, None), (true, 0.0, Some(1.0))]
+        {
+            for (isotonic, classes) in [(false, 2), (true, 3)] {
+                let machine = LinearSvm {
+                    isotonic,
+                    stop: Stop { gap: 1e-7, steps: 50 },
+                    ..machine(hinge, l1, scaling)
+                };
+                let model = machine.fit(&Train::labelled(&x, &y, classes), &ctx).unwrap();
+                (SPEC.load)(&model.save().unwrap()).unwrap();
+                for row in model.score(&x, &ctx).iter_rows() {
+                    let sum: f64 = row.iter().sum();
+                    assert!((sum - 1.0).abs() < 1e-9, "{hinge} {l1} {scaling:?}: {row:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn probabilities_are_calibrated_on_rows_held_out() {
         let (x, positive, _) = rows();
         let y: Vec<u32> = positive.iter().map(|is| u32::from(*is)).collect();

@@ -13,7 +13,6 @@ mod standard;
 
 use std::collections::BTreeMap;
 
-pub(crate) use rows::Prepared;
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
@@ -21,6 +20,7 @@ use crate::estimator::ModelSpec;
 use crate::matrix::Matrix;
 use crate::params::{ParamSpec, Params};
 use crate::table::{Column, FeatureKind, Schema, Table};
+pub(crate) use rows::Prepared;
 
 /// Every preparation step the program has.
 pub static PREPARATIONS: &[&PrepSpec] = &[
