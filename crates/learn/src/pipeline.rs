@@ -243,6 +243,12 @@ impl Pipeline {
         self.prep.columns()
     }
 
+    /// The steps of its preparation, with all their parameters.
+    #[must_use]
+    pub fn steps(&self) -> Vec<StepSpec> {
+        self.prep.specs()
+    }
+
     /// The fitted model.
     #[must_use]
     pub fn model(&self) -> &dyn Model {

@@ -8,7 +8,7 @@ use crate::corm::{self, Tag, pack, unpack};
 use crate::estimator::Kind;
 use crate::models;
 use crate::params::Params;
-use crate::prep::{Preparation, SavedStep};
+use crate::prep::{Preparation, SavedStep, StepSpec};
 use crate::table::Schema;
 
 const HEAD: Tag = *b"HEAD";
@@ -28,6 +28,7 @@ struct Head {
     /// Absent in files from before it, and where rows keep their zeros.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     sparse: bool,
+    /// Each step with all its parameters; early files have the names only.
     steps: Vec<String>,
     schema_digest: String,
     schema: Schema,
@@ -48,7 +49,7 @@ impl Pipeline {
             threshold: self.threshold,
             threshold_rule: self.threshold_rule,
             sparse: self.sparse,
-            steps: self.prep.names().map(str::to_owned).collect(),
+            steps: self.prep.specs().iter().map(StepSpec::to_string).collect(),
             schema_digest: self.schema.digest(),
             schema: self.schema.clone(),
             trained: self.trained.clone(),
@@ -105,10 +106,11 @@ impl Pipeline {
         };
         let baseline = self.baseline.features.len() == self.schema.features.len()
             && self.baseline.features.iter().all(super::BaselineFeature::is_sound);
+        let specs: Vec<String> = self.prep.specs().iter().map(StepSpec::to_string).collect();
         for (sound, part) in [
             (self.schema.digest() == schema_digest, "the schema and its digest"),
             (
-                self.prep.names().eq(steps.iter().map(String::as_str)),
+                specs == steps || self.prep.names().eq(steps.iter().map(String::as_str)),
                 "the header's steps and the preparation",
             ),
             (self.model.columns() == self.prep.columns().len(), "the preparation's and the model's columns"),

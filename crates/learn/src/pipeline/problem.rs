@@ -10,7 +10,7 @@ use crate::eval::split::Rows;
 use crate::matrix::Matrix;
 use crate::models;
 use crate::params::Params;
-use crate::prep::{Preparation, StepSpec, default_steps};
+use crate::prep::{Labels, Preparation, StepSpec, default_steps};
 use crate::table::{BENIGN, Column, MALICIOUS, Role, Table};
 
 /// A learning problem over a table whose rows are all usable.
@@ -126,9 +126,11 @@ impl<'a> Problem<'a> {
         if rows.is_empty() {
             return Err(LearnError::Data(format!("no rows for {} to learn from", self.model.name)));
         }
-        let (prep, x) = Preparation::fit_for(self.model, &self.steps, self.table, &rows)?;
-        refuse_missing(&prep, self.model, x.rows())?;
         let (y, present) = self.local_classes(&rows);
+        let labels = Labels { y: &y, classes: present.len() };
+        let (prep, x) = Preparation::fit_for(self.model, &self.steps, self.table, &rows, labels)?;
+        refuse_missing(&prep, self.model, x.rows())?;
+        let categorical: Vec<bool> = prep.columns().iter().map(|column| column.categorical).collect();
         let groups: Option<Vec<u32>> = self.rows.groups.as_ref().map(|groups| take(groups, &rows));
         let times: Option<Vec<i64>> = self.rows.times.as_ref().map(|times| take(times, &rows));
         let families = match self.table.role(Role::Family) {
@@ -143,7 +145,8 @@ impl<'a> Problem<'a> {
             groups: groups.as_deref(),
             times: times.as_deref(),
             families: families.as_deref(),
-            categorical: None,
+            categorical: (self.model.takes_categories && categorical.contains(&true))
+                .then_some(&categorical[..]),
         };
         let model = self.estimator.fit(&data, ctx)?;
         Ok(FittedRows { prep, sparse: x.is_sparse(), model, present })

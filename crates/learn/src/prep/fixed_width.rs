@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outline, PrepSpec, Step, Values, check_kinds, finite};
+use super::{Labels, Outline, PrepSpec, Step, Values, check_kinds, finite};
 use crate::LearnError;
 use crate::corm::{pack, unpack};
 use crate::params::{ParamKind, ParamSpec, Params};
@@ -20,6 +20,8 @@ pub(super) static SPEC: PrepSpec = PrepSpec {
     doc: "Replaces each list column by as many numbers as most lists are long: longer lists are cut, shorter ones filled up \
           with 0. Comes before the other steps, which take no lists.",
     takes_lists: true,
+    needs_numbers: false,
+    needs_labels: false,
     params: &[
         ParamSpec {
             name: "q",
@@ -61,7 +63,7 @@ enum Width {
     List(usize),
 }
 
-fn fit(params: &Params, columns: &[Values<'_>]) -> Result<Box<dyn Step>, LearnError> {
+fn fit(params: &Params, columns: &[Values<'_>], _: Labels<'_>) -> Result<Box<dyn Step>, LearnError> {
     let width = |column: &Values<'_>| match (column, params.int("width")) {
         (Values::Numbers(_), _) => Width::Number,
         (Values::Words { .. }, _) => Width::Text,
@@ -116,6 +118,7 @@ impl Step for FixedWidth {
                 name: self.name(column, place),
                 kind: FeatureKind::Number,
                 source: column.source,
+                categorical: false,
             }));
         }
         Ok(out)
@@ -179,7 +182,7 @@ mod tests {
         let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let params = Params::check(SPEC.name, SPEC.params, &given).unwrap();
         let values = vec![Values::Numbers(vec![9.0; 4]), Values::Lists(LISTS.to_vec())];
-        let step = fit(&params, &values).unwrap();
+        let step = fit(&params, &values, Labels::NONE).unwrap();
         step.apply(values)
     }
 
@@ -224,7 +227,8 @@ mod tests {
     #[test]
     fn columns_are_named_after_their_place_and_keep_their_source() {
         let step = FixedWidth { columns: vec![Width::Number, Width::List(2)], fft: true };
-        let column = |name: &str, kind, source| Outline { name: name.to_owned(), kind, source };
+        let column =
+            |name: &str, kind, source| Outline { name: name.to_owned(), kind, source, categorical: false };
         let columns = [column("x", FeatureKind::Number, 0), column("gaps", FeatureKind::List, 1)];
         let out = step.outline(&columns).unwrap();
         let found: Vec<_> = out.iter().map(|column| (column.name.as_str(), column.source)).collect();

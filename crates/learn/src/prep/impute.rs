@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outline, PrepSpec, Step, Values};
+use super::{Labels, Outline, PrepSpec, Step, Values};
 use crate::LearnError;
 use crate::corm::{pack, unpack};
 use crate::params::{ParamKind, ParamSpec, Params};
@@ -13,6 +13,8 @@ pub(super) static SPEC: PrepSpec = PrepSpec {
     name: "impute",
     doc: "Fills missing numbers with the column's median, mean or 0 over the training rows (0 when all are missing).",
     takes_lists: false,
+    needs_numbers: false,
+    needs_labels: false,
     params: &[
         ParamSpec {
             name: "with",
@@ -40,13 +42,13 @@ struct Impute {
     columns: Vec<Fill>,
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum Fill {
     Text,
     Number { value: f64, indicator: bool },
 }
 
-fn fit(params: &Params, columns: &[Values<'_>]) -> Result<Box<dyn Step>, LearnError> {
+fn fit(params: &Params, columns: &[Values<'_>], _: Labels<'_>) -> Result<Box<dyn Step>, LearnError> {
     let fill = |column: &Values<'_>| {
         let Values::Numbers(numbers) = column else { return Fill::Text };
         let present: Vec<f64> = numbers.iter().copied().filter(|number| !number.is_nan()).collect();
@@ -89,10 +91,13 @@ impl Step for Impute {
         super::check_kinds(SPEC.name, &self.columns.iter().map(kind).collect::<Vec<_>>(), columns)?;
         let mut out = Vec::with_capacity(columns.len());
         for (fill, column) in self.columns.iter().zip(columns) {
-            out.push(column.clone());
+            // what fills a gap between codes is none of them
+            let categorical = column.categorical && *fill == Fill::Text;
+            out.push(Outline { categorical, ..column.clone() });
             if let Fill::Number { indicator: true, .. } = fill {
                 let name = format!("{} is missing", column.name);
-                out.push(Outline { name, kind: FeatureKind::Number, source: column.source });
+                let (kind, source) = (FeatureKind::Number, column.source);
+                out.push(Outline { name, kind, source, categorical: false });
             }
         }
         Ok(out)
@@ -140,7 +145,7 @@ mod tests {
         let params =
             Params::check("impute", SPEC.params, &[("indicator".into(), "true".into())].into()).unwrap();
         let values = vec![Values::Numbers(vec![1.0, f64::NAN, 3.0]), Values::Numbers(vec![0.0; 3])];
-        let step = fit(&params, &values).unwrap();
+        let step = fit(&params, &values, Labels::NONE).unwrap();
         let out = step.apply(values);
         assert_eq!(out[0], Values::Numbers(vec![1.0, 2.0, 3.0]));
         assert_eq!(out[1], Values::Numbers(vec![0.0, 1.0, 0.0]));

@@ -3,17 +3,28 @@
 //! Steps are fitted on training rows only and saved in the pipeline. Every column that comes out knows the feature it came
 //! from, so that contributions find their way back.
 
+mod affine;
+mod categories;
+pub(crate) mod correlated;
 mod drop_constant;
 mod fixed_width;
 mod impute;
+mod kept;
+mod labels;
+mod min_max;
 mod one_hot;
+mod robust;
 mod rows;
+pub mod select;
 mod signed_log;
+mod specs;
 mod standard;
-
-use std::collections::BTreeMap;
+mod target;
 
 use serde::{Deserialize, Serialize};
+
+pub use labels::Labels;
+pub use specs::StepSpec;
 
 use crate::LearnError;
 use crate::estimator::ModelSpec;
@@ -28,12 +39,18 @@ pub static PREPARATIONS: &[&PrepSpec] = &[
     &signed_log::SPEC,
     &impute::SPEC,
     &one_hot::SPEC,
+    &categories::SPEC,
+    &target::SPEC,
     &drop_constant::SPEC,
+    &correlated::SPEC,
+    &select::SPEC,
     &standard::SPEC,
+    &robust::SPEC,
+    &min_max::SPEC,
 ];
 
-/// Learns a step from columns.
-pub type FitStep = fn(&Params, &[Values<'_>]) -> Result<Box<dyn Step>, LearnError>;
+/// Learns a step from columns, and from the classes of their rows where the step [`PrepSpec::needs_labels`].
+pub type FitStep = fn(&Params, &[Values<'_>], Labels<'_>) -> Result<Box<dyn Step>, LearnError>;
 /// Reads a saved step.
 pub type LoadStep = fn(&[u8]) -> Result<Box<dyn Step>, LearnError>;
 
@@ -45,29 +62,16 @@ pub struct PrepSpec {
     pub doc: &'static str,
     /// Whether it takes list columns; they must have become numbers before any other step.
     pub takes_lists: bool,
+    /// Whether it takes numbers only, and none missing: text and gaps must have become numbers before it.
+    pub needs_numbers: bool,
+    /// Whether it learns from the classes of the training rows, so that novelty models cannot have it.
+    pub needs_labels: bool,
     /// Parameters with type, range and default.
     pub params: &'static [ParamSpec],
     /// Learns from the columns of the training rows.
     pub fit: FitStep,
     /// What [`Step::save`] wrote, checked so that no later call can panic.
     pub load: LoadStep,
-}
-
-/// A step by name, with the parameters that differ from its defaults.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepSpec {
-    /// Name in [`PREPARATIONS`].
-    pub name: String,
-    /// Parameters as typed.
-    #[serde(default)]
-    pub params: BTreeMap<String, String>,
-}
-
-impl StepSpec {
-    /// The step of this name with its defaults.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), params: BTreeMap::new() }
-    }
 }
 
 /// A column on its way: what it is called, what it holds and which feature it came from.
@@ -79,6 +83,8 @@ pub struct Outline {
     pub kind: FeatureKind,
     /// Place of its feature in the schema.
     pub source: usize,
+    /// Whether its numbers are codes 0, 1, .. of a category, whose order means nothing.
+    pub categorical: bool,
 }
 
 /// The values of a column on its way.
@@ -108,6 +114,13 @@ pub trait Step: Send + Sync {
     /// Transforms columns whose outline [`Step::outline`] has accepted.
     fn apply<'a>(&self, columns: Vec<Values<'a>>) -> Vec<Values<'a>>;
 
+    /// Transforms the very columns this was fitted on, with the same labels, as a model is to learn from them: where the step
+    /// has seen a row's class, without that class.
+    fn apply_training<'a>(&self, columns: Vec<Values<'a>>, labels: Labels<'_>) -> Vec<Values<'a>> {
+        let _ = labels;
+        self.apply(columns)
+    }
+
     /// The fitted state as named MessagePack maps, read back by [`PrepSpec::load`].
     ///
     /// # Errors
@@ -131,13 +144,20 @@ pub fn find(name: &str) -> Result<&'static PrepSpec, LearnError> {
 #[must_use]
 pub fn default_steps(model: &ModelSpec, schema: &Schema) -> Vec<StepSpec> {
     let has_lists = schema.features.iter().any(|feature| feature.kind == FeatureKind::List);
-    let first = has_lists.then_some(fixed_width::SPEC.name);
-    let names: &[&str] = match (model.wants_scaling, model.takes_missing) {
-        (true, _) => &["signed-log", "impute", "one-hot", "drop-constant", "standard"],
-        (false, true) => &["one-hot", "drop-constant"],
-        (false, false) => &["impute", "one-hot", "drop-constant"],
+    let named = StepSpec::new;
+    let words = match (model.takes_categories, model.takes_missing) {
+        (false, _) => named(one_hot::SPEC.name),
+        (true, true) => named(categories::SPEC.name),
+        (true, false) => named(categories::SPEC.name).with("missing", "other"),
     };
-    first.iter().chain(names).map(|name| StepSpec::new(*name)).collect()
+    let mut steps: Vec<StepSpec> = Vec::new();
+    steps.extend(has_lists.then(|| named(fixed_width::SPEC.name)));
+    steps.extend(model.wants_scaling.then(|| named(signed_log::SPEC.name)));
+    steps.extend((model.wants_scaling || !model.takes_missing).then(|| named(impute::SPEC.name)));
+    steps.extend([words, named(drop_constant::SPEC.name)]);
+    // codes must not be scaled: a model that knows categories and wants scaling does it itself
+    steps.extend((model.wants_scaling && !model.takes_categories).then(|| named(standard::SPEC.name)));
+    steps
 }
 
 /// A chain of fitted steps from the features of one schema to the columns of a matrix.
@@ -162,12 +182,19 @@ pub struct SavedStep {
 }
 
 impl Preparation {
-    /// Fits each step on the given rows, as the steps before it leave them, and returns the prepared rows as well.
+    /// Fits each step on the given rows and their classes, as the steps before it leave them, and returns the rows as a model
+    /// is to learn from them.
     ///
     /// # Errors
-    /// [`LearnError::Unknown`] and [`LearnError::Parameter`] for bad specs, [`LearnError::Data`] when a text column is left over.
-    pub fn fit(specs: &[StepSpec], table: &Table, rows: &[usize]) -> Result<(Self, Matrix), LearnError> {
-        let (prep, values) = Self::fit_values(specs, table, rows)?;
+    /// [`LearnError::Unknown`] and [`LearnError::Parameter`] for bad specs, [`LearnError::Data`] when a text column is left
+    /// over, or when a step learns from classes and there are none.
+    pub fn fit(
+        specs: &[StepSpec],
+        table: &Table,
+        rows: &[usize],
+        labels: Labels<'_>,
+    ) -> Result<(Self, Matrix), LearnError> {
+        let (prep, values) = Self::fit_values(specs, table, rows, labels)?;
         Ok((prep, to_matrix(&values, rows.len())))
     }
 
@@ -175,7 +202,9 @@ impl Preparation {
         specs: &[StepSpec],
         table: &'t Table,
         rows: &[usize],
+        labels: Labels<'_>,
     ) -> Result<(Self, Vec<Values<'t>>), LearnError> {
+        labels.check(rows.len())?;
         let mut columns = outline_of(&table.schema());
         let mut values = values_of(table, rows.iter().copied());
         let mut steps = Vec::new();
@@ -183,9 +212,9 @@ impl Preparation {
             let spec = find(&step_spec.name)?;
             let params = Params::check(spec.name, spec.params, &step_spec.params)?;
             check_lists(spec, &columns)?;
-            let step = (spec.fit)(&params, &values)?;
+            let step = (spec.fit)(&params, &values, labels)?;
             columns = step.outline(&columns)?;
-            values = step.apply(values);
+            values = step.apply_training(values, labels);
             steps.push(Fitted { spec, params, step });
         }
         check_numbers(&columns)?;
@@ -211,6 +240,16 @@ impl Preparation {
     #[must_use]
     pub fn columns(&self) -> &[Outline] {
         &self.columns
+    }
+
+    /// The steps in order with all their parameters, defaults included.
+    #[must_use]
+    pub fn specs(&self) -> Vec<StepSpec> {
+        let spec = |fitted: &Fitted| {
+            let given = fitted.params.iter();
+            given.fold(StepSpec::new(fitted.spec.name), |spec, (name, value)| spec.with(name, value))
+        };
+        self.steps.iter().map(spec).collect()
     }
 
     /// Names of the steps in order.
@@ -264,6 +303,7 @@ fn outline_of(schema: &Schema) -> Vec<Outline> {
         name: feature.name.clone(),
         kind: feature.kind,
         source,
+        categorical: false,
     };
     schema.features.iter().enumerate().map(outline).collect()
 }
@@ -346,6 +386,11 @@ fn check_kinds(step: &str, fitted: &[FeatureKind], columns: &[Outline]) -> Resul
     )))
 }
 
+/// The same columns as plain numbers: what a step that scales leaves of codes.
+fn numbers(columns: &[Outline]) -> Vec<Outline> {
+    columns.iter().map(|column| Outline { categorical: false, ..column.clone() }).collect()
+}
+
 fn kinds_of(columns: &[Values<'_>]) -> Vec<FeatureKind> {
     let kind = |values: &Values<'_>| match values {
         Values::Numbers(_) => FeatureKind::Number,
@@ -356,72 +401,4 @@ fn kinds_of(columns: &[Values<'_>]) -> Vec<FeatureKind> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::table::{Field, ListColumn, Role, TextColumn};
-
-    fn table() -> Table {
-        let feature = |name| Field::new(name, "", Role::Feature);
-        Table::new(
-            vec![feature("bytes"), feature("service"), feature("same")],
-            vec![
-                Column::F64(vec![0.0, 10.0, f64::NAN, f64::INFINITY]),
-                Column::Text(TextColumn::from_texts([Some("http"), Some("dns"), None, Some("http")])),
-                Column::I64(vec![7; 4]),
-            ],
-        )
-        .unwrap()
-    }
-
-    fn steps(names: &[&str]) -> Vec<StepSpec> {
-        names.iter().map(|name| StepSpec::new(*name)).collect()
-    }
-
-    #[test]
-    fn columns_know_their_feature_through_the_whole_chain() {
-        let specs = steps(&["signed-log", "impute", "one-hot", "drop-constant", "standard"]);
-        let (prep, matrix) = Preparation::fit(&specs, &table(), &[0, 1, 2, 3]).unwrap();
-        let names: Vec<_> =
-            prep.columns().iter().map(|column| (column.name.as_str(), column.source)).collect();
-        assert_eq!(names, vec![("bytes", 0), ("service=dns", 1), ("service=http", 1)]);
-        assert!(matrix.values().iter().all(|value| value.is_finite()));
-        assert_eq!(prep.apply(&table(), [2, 0].into_iter()), matrix.take_rows(&[2, 0]));
-    }
-
-    #[test]
-    fn a_saved_chain_prepares_the_same_and_refuses_another_schema() {
-        let specs = steps(&["impute", "one-hot", "drop-constant", "standard"]);
-        let (prep, matrix) = Preparation::fit(&specs, &table(), &[0, 1, 3]).unwrap();
-        let saved = prep.save().unwrap();
-        let loaded = Preparation::load(&saved, &table().schema()).unwrap();
-        assert_eq!(loaded.apply(&table(), [0, 1, 3].into_iter()), matrix);
-        let fewer = Schema { features: table().schema().features[1..].to_vec() };
-        assert!(Preparation::load(&saved, &fewer).is_err());
-    }
-
-    #[test]
-    fn lists_come_before_every_other_step_but_one() {
-        let mut table = table();
-        let lists = ListColumn::from_lists([vec![1.0], vec![], vec![2.0, 3.0], vec![4.0]]);
-        table.push(Field::new("gaps", "s", Role::Feature), Column::List(lists)).unwrap();
-        let all = [0, 1, 2, 3];
-        for (names, expected) in
-            [(&["impute", "fixed-width"][..], "before it"), (&[], "add the step `one-hot`")]
-        {
-            let Err(error) = Preparation::fit(&steps(names), &table, &all) else { panic!("accepted") };
-            assert!(error.to_string().contains(expected), "{error}");
-        }
-        let specs = default_steps(crate::models::MODELS[0], &table.schema());
-        let (prep, _) = Preparation::fit(&specs, &table, &all).unwrap();
-        assert_eq!(prep.names().next(), Some("fixed-width"));
-        assert_eq!(prep.columns().iter().filter(|column| column.source == 3).count(), 1);
-    }
-
-    #[test]
-    fn text_left_over_is_refused_with_the_step_that_helps() {
-        let Err(error) = Preparation::fit(&steps(&["impute"]), &table(), &[0]) else { panic!("accepted") };
-        assert!(
-            error.to_string().contains("`service` is still text") && error.to_string().contains("one-hot")
-        );
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outline, PrepSpec, Step, Values};
+use super::{Labels, Outline, PrepSpec, Step, Values};
 use crate::LearnError;
 use crate::corm::{pack, unpack};
 use crate::params::{ParamKind, ParamSpec, Params};
@@ -15,6 +15,8 @@ pub(super) static SPEC: PrepSpec = PrepSpec {
     name: "one-hot",
     doc: "Replaces each text column by a 0/1 column per frequent word and one for all other words; a missing word is all zeros.",
     takes_lists: false,
+    needs_numbers: false,
+    needs_labels: false,
     params: &[
         ParamSpec {
             name: "words",
@@ -43,7 +45,7 @@ struct OneHot {
     columns: Vec<Option<Vec<String>>>,
 }
 
-fn fit(params: &Params, columns: &[Values<'_>]) -> Result<Box<dyn Step>, LearnError> {
+fn fit(params: &Params, columns: &[Values<'_>], _: Labels<'_>) -> Result<Box<dyn Step>, LearnError> {
     let keep = |column: &Values<'_>| match column {
         Values::Numbers(_) | Values::Lists(_) => None,
         Values::Words { codes, words } => {
@@ -54,7 +56,7 @@ fn fit(params: &Params, columns: &[Values<'_>]) -> Result<Box<dyn Step>, LearnEr
 }
 
 /// The `most` most frequent words that appear in at least `rows` rows (ties by alphabet), sorted by alphabet.
-fn frequent(codes: &[u32], words: &[String], most: usize, rows: usize) -> Vec<String> {
+pub(super) fn frequent(codes: &[u32], words: &[String], most: usize, rows: usize) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for word in codes.iter().filter_map(|&code| words.get(code as usize)) {
         *counts.entry(word).or_default() += 1;
@@ -90,6 +92,7 @@ impl Step for OneHot {
                 name: format!("{}={word}", column.name),
                 kind: FeatureKind::Number,
                 source: column.source,
+                categorical: false,
             };
             out.extend(words.iter().map(|word| named(word)));
             out.push(named("(other)"));

@@ -1,6 +1,6 @@
 //! Prepared rows in the form that suits them and the model: with their zeros, or without where nearly all are 0.
 
-use super::{Preparation, StepSpec, Values, to_matrix};
+use super::{Labels, Preparation, StepSpec, Values, to_matrix};
 use crate::LearnError;
 use crate::estimator::ModelSpec;
 use crate::matrix::{Matrix, Rows, SparseMatrix};
@@ -39,8 +39,9 @@ impl Preparation {
         specs: &[StepSpec],
         table: &Table,
         rows: &[usize],
+        labels: Labels<'_>,
     ) -> Result<(Self, Prepared), LearnError> {
-        let (prep, values) = Self::fit_values(specs, table, rows)?;
+        let (prep, values) = Self::fit_values(specs, table, rows, labels)?;
         let sparse = model.takes_sparse && share_kept(&values, rows.len()) < SPARSE_SHARE;
         Ok((prep, assemble(&values, rows.len(), sparse)))
     }
@@ -97,7 +98,9 @@ mod tests {
             Table::new(vec![Field::new("word", "", Role::Feature)], vec![Column::Text(text)]).unwrap();
         let rows: Vec<usize> = (0..60).collect();
         let specs = [StepSpec::new("one-hot")];
-        let fit = |model| Preparation::fit_for(models::find(model).unwrap(), &specs, &table, &rows).unwrap();
+        let fit = |model| {
+            Preparation::fit_for(models::find(model).unwrap(), &specs, &table, &rows, Labels::NONE).unwrap()
+        };
         let (prep, sparse) = fit("logistic");
         let (_, dense) = fit("decision-tree");
         assert!(sparse.is_sparse() && !dense.is_sparse());
@@ -107,7 +110,8 @@ mod tests {
         assert_eq!(*again.rows().dense(), prep.apply(&table, some()));
         let shifted = [StepSpec::new("one-hot"), StepSpec::new("standard")];
         let (_, shifted) =
-            Preparation::fit_for(models::find("logistic").unwrap(), &shifted, &table, &rows).unwrap();
+            Preparation::fit_for(models::find("logistic").unwrap(), &shifted, &table, &rows, Labels::NONE)
+                .unwrap();
         assert!(!shifted.is_sparse(), "a shift leaves no zeros");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outline, PrepSpec, Step, Values, check_kinds, kinds_of};
+use super::{Outline, PrepSpec, Step, Values, check_kinds, kinds_of, numbers};
 use crate::LearnError;
 use crate::corm::{pack, unpack};
 use crate::table::FeatureKind;
@@ -12,8 +12,10 @@ pub(super) static SPEC: PrepSpec = PrepSpec {
     name: "signed-log",
     doc: "Replaces each number x by sign(x) ln(1 + |x|); words and missing values stay.",
     takes_lists: false,
+    needs_numbers: false,
+    needs_labels: false,
     params: &[],
-    fit: |_, columns| Ok(Box::new(SignedLog { kinds: kinds_of(columns) })),
+    fit: |_, columns, _| Ok(Box::new(SignedLog { kinds: kinds_of(columns) })),
     load: |bytes| Ok(Box::new(unpack::<SignedLog>("step `signed-log`", bytes)?)),
 };
 
@@ -25,7 +27,7 @@ struct SignedLog {
 impl Step for SignedLog {
     fn outline(&self, columns: &[Outline]) -> Result<Vec<Outline>, LearnError> {
         check_kinds(SPEC.name, &self.kinds, columns)?;
-        Ok(columns.to_vec())
+        Ok(numbers(columns))
     }
 
     fn apply<'a>(&self, mut columns: Vec<Values<'a>>) -> Vec<Values<'a>> {

@@ -12,8 +12,10 @@ pub(super) static SPEC: PrepSpec = PrepSpec {
     name: "standard",
     doc: "Shifts and scales each number to mean 0 and variance 1 over the training rows; missing values stay.",
     takes_lists: false,
+    needs_numbers: false,
+    needs_labels: false,
     params: &[],
-    fit: |_, columns| Ok(Box::new(Standard { columns: columns.iter().map(Scale::of).collect() })),
+    fit: |_, columns, _| Ok(Box::new(Standard { columns: columns.iter().map(Scale::of).collect() })),
     load: |bytes| {
         let step: Standard = unpack("step `standard`", bytes)?;
         step.check()?;
@@ -51,10 +53,7 @@ impl Scale {
 
     fn apply(self, x: f64) -> f64 {
         let Self::Number { mean, deviation } = self else { return x };
-        let shifted = x - mean;
-        let scaled =
-            if shifted.is_infinite() { x / deviation - mean / deviation } else { shifted / deviation };
-        super::finite(scaled)
+        super::affine::scaled(x, mean, deviation)
     }
 }
 
@@ -75,7 +74,7 @@ impl Step for Standard {
         let kind =
             |scale: &Scale| if *scale == Scale::Text { FeatureKind::Text } else { FeatureKind::Number };
         super::check_kinds(SPEC.name, &self.columns.iter().map(kind).collect::<Vec<_>>(), columns)?;
-        Ok(columns.to_vec())
+        Ok(super::numbers(columns))
     }
 
     fn apply<'a>(&self, mut columns: Vec<Values<'a>>) -> Vec<Values<'a>> {

@@ -271,8 +271,8 @@ fn one_split_parts_categories_as_the_best_of_all_subsets_does() {
             .enumerate()
             .filter(|(place, _)| of(*place))
             .fold((0, 0), |sum, (_, s)| (sum.0 + s.1, sum.1 + s.2));
-        let n = f64::from(zeros + ones);
-        let (first, second) = (n * p - f64::from(ones), n * p * (1.0 - p));
+        let n = (zeros + ones) as f64;
+        let (first, second) = (n * p - ones as f64, n * p * (1.0 - p));
         (first * first / second, -first / second)
     };
     let worth = |set: u32| side(set, true).0 + side(set, false).0;

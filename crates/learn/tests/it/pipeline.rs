@@ -227,6 +227,27 @@ fn bad_specs_and_other_tables_are_refused_with_what_was_expected() {
 }
 
 #[test]
+fn every_preparation_goes_through_a_pipeline_and_is_kept_in_its_file() {
+    let (learn, hunt) = (traffic(400, 16), traffic(100, 17));
+    for words in ["one-hot", "categories:missing=other", "target:folds=3"] {
+        let text = format!(
+            "robust:low=10:high=90,impute,{words},drop-constant,correlated:above=0.95,select:by=mutual-information:k=4,min-max:clip=true"
+        );
+        let prep = Some(StepSpec::parse_list(&text).unwrap());
+        let spec = PipelineSpec { prep, ..PipelineSpec::new("decision-tree") };
+        let pipeline = fit(&spec, &learn);
+        let loaded = Pipeline::from_bytes(&pipeline.to_bytes().unwrap()).unwrap();
+        assert_eq!(loaded.steps(), pipeline.steps());
+        assert_eq!((pipeline.steps()[0].params["low"].as_str(), pipeline.steps().len()), ("10", 7));
+        assert_eq!(loaded.score(&hunt, &ctx()).unwrap(), pipeline.score(&hunt, &ctx()).unwrap());
+        assert!(pipeline.evaluate(&hunt, &ctx()).unwrap().metrics.roc_auc.unwrap() > 0.8, "{words}");
+        let novelty = PipelineSpec { model: "isolation-forest".into(), ..spec };
+        let error = Pipeline::fit(&novelty, &learn, &ctx()).err().unwrap().to_string();
+        assert!(error.contains("learns from classes"), "{error}");
+    }
+}
+
+#[test]
 fn a_cancelled_fit_and_score_stop() {
     let table = traffic(300, 15);
     let pipeline = fit(&PipelineSpec::new("logistic"), &table);
