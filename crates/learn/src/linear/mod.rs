@@ -1,9 +1,9 @@
 //! What linear models share: columns in coordinates that suit a solver ([`design`]), the objective in them ([`objective`]),
 //! solvers for it, and the weighted sums that score a row ([`sums`]).
 //!
-//! Which solver: [`newton`] where the Hessian is small, [`truncated`] where it is not and there is one output, [`lbfgs`] for
-//! more, [`proximal`] for penalties with corners (L1),
-//! [`dual`] for losses with corners (the hinge). All of them estimate how far above its minimum the objective still is.
+//! Which solver: [`newton`] where the Hessian is small; where it is not, [`truncated`] for the logistic loss of one output
+//! and [`lbfgs`] for others; [`proximal`] for penalties with corners (L1), [`dual`] for losses with corners (the hinge). All
+//! of them estimate how far above its minimum the objective still is.
 
 mod cholesky;
 pub(crate) mod design;
@@ -81,7 +81,7 @@ pub(crate) fn minimise(
     let Some(fewer) = fewer else {
         let solve = match (small, objective.outputs()) {
             (true, _) => newton::minimise,
-            (false, 1) => truncated::minimise,
+            (false, 1) if objective.bends_smoothly() => truncated::minimise,
             (false, _) => lbfgs::minimise,
         };
         return solve(objective, theta, stop, ctx);

@@ -124,6 +124,11 @@ impl<'a> Objective<'a> {
         self.design
     }
 
+    /// Whether the curvature has no jumps, which many cheap steps by it cannot do with.
+    pub(super) fn bends_smoothly(&self) -> bool {
+        self.loss == Loss::Logistic
+    }
+
     /// The L1 penalty of each coordinate.
     pub(super) fn lasso(&self) -> &[f64] {
         &self.lasso

@@ -1,7 +1,5 @@
 //! Truncated Newton for many columns and one output: each step solves Newton's equations by conjugate gradients, from
 //! products with the Hessian alone (Steihaug 1983; Lin, Weng and Keerthi 2008 for linear classifiers).
-//!
-//! Works for the squared hinge as well, whose Hessian jumps and misleads L-BFGS.
 
 use super::design::{axpy, dot};
 use super::newton::backtrack;

@@ -7,7 +7,7 @@ use cormorant_learn::eval::split::Split;
 use cormorant_learn::models::MODELS;
 use cormorant_learn::pipeline::{Pipeline, PipelineSpec, Target, ThresholdRule};
 use cormorant_learn::prep::StepSpec;
-use cormorant_learn::table::{Column, Field, MISSING, Role, Table};
+use cormorant_learn::table::{Column, Field, MISSING, Role, Table, TextColumn};
 
 use crate::data::traffic;
 
@@ -36,6 +36,37 @@ fn partly_labelled(table: &Table, nth: usize) -> Table {
         }
     }
     Table::new(table.fields().to_vec(), columns).unwrap()
+}
+
+/// `traffic` with a text column of many words, which malicious rows share with benign ones.
+fn wordy(rows: usize, seed: u64) -> Table {
+    let table = without(&traffic(rows, seed), &[Role::Feature]);
+    let words: Vec<String> = (0..rows).map(|row| format!("word-{}", row * row % 47)).collect();
+    let text = TextColumn::from_texts(words.iter().map(|word| Some(word.as_str())));
+    let mut fields = table.fields().to_vec();
+    let mut columns = table.columns().to_vec();
+    fields.push(Field::new("word", "", Role::Feature));
+    columns.push(Column::Text(text));
+    Table::new(fields, columns).unwrap()
+}
+
+#[test]
+fn rows_without_their_zeros_score_as_they_explain_and_open_again() {
+    let table = wordy(600, 3);
+    for model in ["logistic", "linear-svm"] {
+        let spec = PipelineSpec { prep: Some(vec![StepSpec::new("one-hot")]), ..PipelineSpec::new(model) };
+        let pipeline = fit(&spec, &table);
+        let file = pipeline.to_bytes().unwrap();
+        assert!(String::from_utf8_lossy(&file).contains("\"sparse\": true"), "{model}");
+        let scores = pipeline.score(&table, &ctx()).unwrap();
+        let opened = Pipeline::from_bytes(&file).unwrap();
+        assert_eq!(opened.score(&table, &ctx()).unwrap(), scores, "{model}");
+        assert_eq!(opened.to_bytes().unwrap(), file, "{model}");
+        for row in [0, 17, 599] {
+            let explained = pipeline.explain(&table, row).unwrap().score;
+            assert_eq!(explained.to_bits(), scores.malicious[row].to_bits(), "{model}, row {row}");
+        }
+    }
 }
 
 #[test]
