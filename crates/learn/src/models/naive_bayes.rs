@@ -139,7 +139,7 @@ fn in_blocks(rows: usize, outputs: usize, ctx: &Ctx, score: impl Fn(usize, &mut 
     let values = out.values_mut();
     if ctx.threads < 2 || rows <= ROWS {
         values.chunks_mut(ROWS * outputs).enumerate().for_each(fill);
-    } else if ctx.install(|| values.par_chunks_mut(ROWS * outputs).enumerate().for_each(&fill)).is_err() {
+    } else if ctx.install(|| values.par_chunks_mut(ROWS * outputs).enumerate().for_each(fill)).is_err() {
         out.values_mut().chunks_mut(ROWS * outputs).enumerate().for_each(fill);
     }
     out
