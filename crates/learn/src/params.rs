@@ -38,6 +38,15 @@ pub enum ParamKind {
         /// Highest.
         max: f64,
     },
+    /// Whole numbers within bounds (both included), separated by commas.
+    Numbers {
+        /// Lowest.
+        min: i64,
+        /// Highest.
+        max: i64,
+        /// Most numbers; at least one is asked for.
+        most: usize,
+    },
 }
 
 /// One hyperparameter.
@@ -119,6 +128,12 @@ impl Params {
         self.text(name) == "true"
     }
 
+    /// The values of a [`ParamKind::Numbers`] whose lower bound is not negative.
+    #[must_use]
+    pub fn numbers(&self, name: &str) -> Vec<usize> {
+        self.text(name).split(',').filter_map(|number| number.trim().parse().ok()).collect()
+    }
+
     /// All names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -133,6 +148,11 @@ impl ParamKind {
             Self::Bool => matches!(value, "true" | "false"),
             Self::Choice(words) => words.contains(&value),
             Self::ChoiceOrFloat { words, min, max } => words.contains(&value) || in_range(value, min, max),
+            Self::Numbers { min, max, most } => {
+                let fits =
+                    |number: &str| number.trim().parse().is_ok_and(|number| (min..=max).contains(&number));
+                value.split(',').count() <= most && value.split(',').all(fits)
+            }
         }
     }
 }
@@ -146,6 +166,9 @@ impl std::fmt::Display for ParamKind {
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::ChoiceOrFloat { words, min, max } => {
                 write!(f, "one of {} or a number from {min} to {max}", words.join(", "))
+            }
+            Self::Numbers { min, max, most } => {
+                write!(f, "1 to {most} whole numbers from {min} to {max}, separated by commas")
             }
         }
     }
@@ -181,6 +204,12 @@ mod tests {
             default: "sqrt",
             doc: "Columns tried per split.",
         },
+        ParamSpec {
+            name: "sizes",
+            kind: ParamKind::Numbers { min: 1, max: 9, most: 3 },
+            default: "4,2",
+            doc: "Sizes.",
+        },
     ];
 
     fn check(name: &str, value: &str) -> Result<Params, LearnError> {
@@ -191,6 +220,10 @@ mod tests {
     fn defaults_fill_what_is_not_given() {
         let params = check("trees", "7").unwrap();
         assert_eq!((params.int("trees"), params.text("columns")), (7, "sqrt"));
+        assert_eq!(
+            (params.numbers("sizes"), check("sizes", "9").unwrap().numbers("sizes")),
+            (vec![4, 2], vec![9])
+        );
         assert_eq!(check("columns", "0.5").unwrap().float_or_word("columns"), Some(0.5));
     }
 
@@ -199,7 +232,11 @@ mod tests {
         for (name, value, expected) in [
             ("trees", "0", "a whole number from 1 to 10000"),
             ("columns", "NaN", "one of sqrt, all or a number from 0 to 1"),
-            ("tree", "5", "one of the parameters trees, columns"),
+            ("tree", "5", "one of the parameters trees, columns, sizes"),
+            ("sizes", "1,10", "1 to 3 whole numbers from 1 to 9, separated by commas"),
+            ("sizes", "1,2,3,4", "1 to 3 whole numbers"),
+            ("sizes", "1,,2", "1 to 3 whole numbers"),
+            ("sizes", "", "1 to 3 whole numbers"),
         ] {
             let message = check(name, value).unwrap_err().to_string();
             assert!(message.contains(expected) && message.contains(name), "{message}");

@@ -21,7 +21,7 @@ use crate::matrix::Matrix;
 use crate::params::{ParamKind, ParamSpec};
 use design::Design;
 use loss::Objective;
-pub(super) use loss::softmax;
+pub(super) use loss::{sigmoid, softmax};
 
 /// The line of the table.
 pub(super) static SPEC: ModelSpec = ModelSpec {
@@ -231,7 +231,7 @@ impl Model for LogisticModel {
     fn score_row(&self, row: &[f64], out: &mut [f64]) {
         if let [benign, malicious] = out {
             let margin = self.margin(row, 0);
-            (*benign, *malicious) = (loss::sigmoid(-margin), loss::sigmoid(margin));
+            (*benign, *malicious) = (sigmoid(-margin), sigmoid(margin));
             return;
         }
         for (output, margin) in out.iter_mut().enumerate() {

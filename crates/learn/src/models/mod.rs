@@ -5,6 +5,7 @@ mod decision_tree;
 mod gaussian_nb;
 mod isolation_forest;
 mod logistic;
+mod mlp;
 mod multinomial_nb;
 mod naive_bayes;
 mod random_forest;
@@ -18,6 +19,7 @@ pub static MODELS: &[&ModelSpec] = &[
     &gaussian_nb::SPEC,
     &bernoulli_nb::SPEC,
     &multinomial_nb::SPEC,
+    &mlp::SPEC,
     &decision_tree::SPEC,
     &random_forest::SPEC,
     &isolation_forest::SPEC,

@@ -232,7 +232,7 @@ impl<'a> Objective<'a> {
 }
 
 /// 1 / (1 + exp(-margin)), exact in both tails.
-pub(super) fn sigmoid(margin: f64) -> f64 {
+pub(in crate::models) fn sigmoid(margin: f64) -> f64 {
     let smaller = (-margin.abs()).exp();
     if margin >= 0.0 { 1.0 / (1.0 + smaller) } else { smaller / (1.0 + smaller) }
 }
