@@ -7,6 +7,7 @@ mod drop_constant;
 mod fixed_width;
 mod impute;
 mod one_hot;
+mod pca;
 mod signed_log;
 mod standard;
 
@@ -28,6 +29,7 @@ pub static PREPARATIONS: &[&PrepSpec] = &[
     &one_hot::SPEC,
     &drop_constant::SPEC,
     &standard::SPEC,
+    &pca::SPEC,
 ];
 
 /// Learns a step from columns.
