@@ -21,6 +21,7 @@ pub mod models;
 pub mod params;
 pub mod pipeline;
 pub mod prep;
+pub mod project;
 pub mod rng;
 pub mod table;
 pub mod trees;

@@ -38,12 +38,16 @@ pub enum ParamKind {
         /// Highest.
         max: f64,
     },
-    /// `none`, or whole numbers within bounds (both included), separated by commas.
+    /// Whole numbers within bounds (both included), separated by commas; `none` where there need be no number.
     IntList {
         /// Lowest.
         min: i64,
         /// Highest.
         max: i64,
+        /// Fewest numbers: 0 or 1.
+        least: usize,
+        /// Most numbers.
+        most: usize,
     },
 }
 
@@ -146,10 +150,11 @@ impl ParamKind {
             Self::Bool => matches!(value, "true" | "false"),
             Self::Choice(words) => words.contains(&value),
             Self::ChoiceOrFloat { words, min, max } => words.contains(&value) || in_range(value, min, max),
-            Self::IntList { min, max } => {
+            Self::IntList { min, max, least, most } => {
                 let fits =
                     |number: &str| number.trim().parse().is_ok_and(|number| (min..=max).contains(&number));
-                value == "none" || value.split(',').all(fits)
+                (least == 0 && value == "none")
+                    || (value.split(',').count() <= most && value.split(',').all(fits))
             }
         }
     }
@@ -165,8 +170,9 @@ impl std::fmt::Display for ParamKind {
             Self::ChoiceOrFloat { words, min, max } => {
                 write!(f, "one of {} or a number from {min} to {max}", words.join(", "))
             }
-            Self::IntList { min, max } => {
-                write!(f, "none, or whole numbers from {min} to {max} separated by commas")
+            Self::IntList { min, max, least, most } => {
+                let none = if *least == 0 { "none, or " } else { "" };
+                write!(f, "{none}1 to {most} whole numbers from {min} to {max}, separated by commas")
             }
         }
     }
@@ -204,9 +210,15 @@ mod tests {
         },
         ParamSpec {
             name: "signs",
-            kind: ParamKind::IntList { min: -1, max: 1 },
+            kind: ParamKind::IntList { min: -1, max: 1, least: 0, most: 9 },
             default: "none",
             doc: "Direction of each column.",
+        },
+        ParamSpec {
+            name: "sizes",
+            kind: ParamKind::IntList { min: 1, max: 9, least: 1, most: 3 },
+            default: "4,2",
+            doc: "Sizes.",
         },
     ];
 
@@ -218,6 +230,7 @@ mod tests {
     fn defaults_fill_what_is_not_given() {
         let params = check("trees", "7").unwrap();
         assert_eq!((params.int("trees"), params.text("columns")), (7, "sqrt"));
+        assert_eq!((params.ints("sizes"), check("sizes", "9").unwrap().ints("sizes")), (vec![4, 2], vec![9]));
         assert_eq!(check("columns", "0.5").unwrap().float_or_word("columns"), Some(0.5));
         assert_eq!(check("signs", "0, -1,1").unwrap().ints("signs"), [0, -1, 1]);
         assert!(check("signs", "none").unwrap().ints("signs").is_empty());
@@ -228,8 +241,13 @@ mod tests {
         for (name, value, expected) in [
             ("trees", "0", "a whole number from 1 to 10000"),
             ("columns", "NaN", "one of sqrt, all or a number from 0 to 1"),
-            ("signs", "0,2", "none, or whole numbers from -1 to 1 separated by commas"),
-            ("tree", "5", "one of the parameters trees, columns, signs"),
+            ("signs", "0,2", "none, or 1 to 9 whole numbers from -1 to 1, separated by commas"),
+            ("tree", "5", "one of the parameters trees, columns, signs, sizes"),
+            ("sizes", "1,10", "1 to 3 whole numbers from 1 to 9, separated by commas"),
+            ("sizes", "1,2,3,4", "1 to 3 whole numbers"),
+            ("sizes", "1,,2", "1 to 3 whole numbers"),
+            ("sizes", "none", "1 to 3 whole numbers"),
+            ("sizes", "", "1 to 3 whole numbers"),
         ] {
             let message = check(name, value).unwrap_err().to_string();
             assert!(message.contains(expected) && message.contains(name), "{message}");

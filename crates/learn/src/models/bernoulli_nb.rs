@@ -18,7 +18,8 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
     takes_missing: false,
     takes_sparse: true,
     takes_categories: false,
-    wants_scaling: false,
+    // What is above its mean says more than what is above 0, as most counts and times are.
+    wants_scaling: true,
     params: &[
         ALPHA,
         ParamSpec {

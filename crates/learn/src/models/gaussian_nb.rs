@@ -18,7 +18,8 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
     takes_missing: false,
     takes_sparse: false,
     takes_categories: false,
-    wants_scaling: false,
+    // `var_smoothing` is a share of the largest variance: columns on one scale are smoothed alike.
+    wants_scaling: true,
     params: &[
         ParamSpec {
             name: "var_smoothing",

@@ -77,7 +77,7 @@ const PARAMS: &[ParamSpec] = &[
     float("cat_l2", 0.0, 1e12, "10", "Added to l2 for splits by categories."),
     ParamSpec {
         name: "monotone",
-        kind: ParamKind::IntList { min: -1, max: 1 },
+        kind: ParamKind::IntList { min: -1, max: 1, least: 0, most: 65_535 },
         default: "none",
         doc: "Per column, in order: 1 when the score must not fall as its value rises, -1 when it must not rise, 0 for either. Two classes only.",
     },

@@ -7,6 +7,7 @@ mod gradient_boosting;
 mod isolation_forest;
 mod linear_svm;
 mod logistic;
+mod mlp;
 mod multinomial_nb;
 mod naive_bayes;
 mod random_forest;
@@ -21,6 +22,7 @@ pub static MODELS: &[&ModelSpec] = &[
     &gaussian_nb::SPEC,
     &bernoulli_nb::SPEC,
     &multinomial_nb::SPEC,
+    &mlp::SPEC,
     &decision_tree::SPEC,
     &random_forest::SPEC,
     &gradient_boosting::SPEC,

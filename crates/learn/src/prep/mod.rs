@@ -13,6 +13,7 @@ mod kept;
 mod labels;
 mod min_max;
 mod one_hot;
+mod pca;
 mod robust;
 mod rows;
 pub mod select;
@@ -47,6 +48,7 @@ pub static PREPARATIONS: &[&PrepSpec] = &[
     &standard::SPEC,
     &robust::SPEC,
     &min_max::SPEC,
+    &pca::SPEC,
 ];
 
 /// Learns a step from columns, and from the classes of their rows where the step [`PrepSpec::needs_labels`].

@@ -14,8 +14,13 @@ use crate::data;
 use crate::mutate::{mutated, mutations};
 
 fn build(spec: &ModelSpec, given: &[(&str, &str)]) -> Result<Box<dyn Estimator>, LearnError> {
-    let given: BTreeMap<String, String> =
+    let mut given: BTreeMap<String, String> =
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    if spec.name == "mlp" {
+        // Its defaults go over the rows until nothing is gained, which takes long here and shows nothing more.
+        given.entry("max_iter".to_owned()).or_insert_with(|| "20".to_owned());
+        given.entry("learning_rate".to_owned()).or_insert_with(|| "0.005".to_owned());
+    }
     (spec.build)(&Params::check(spec.name, spec.params, &given)?)
 }
 
