@@ -5,6 +5,7 @@
 mod battery;
 mod corm;
 mod data;
+mod lint;
 mod metrics;
 mod mutate;
 mod pipeline;
