@@ -4,6 +4,7 @@
 
 mod battery;
 mod corm;
+mod counterfactuals;
 mod data;
 mod lint;
 mod metrics;
