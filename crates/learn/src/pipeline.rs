@@ -3,6 +3,7 @@
 //! The way of a fit: usable rows and their classes ([`problem`]), scores of rows the model has not seen ([`hold_out`]), a threshold
 //! from those scores ([`threshold`]), and then the model itself, from all rows. What is kept for later judgement is in [`record`].
 
+pub mod counterfactual;
 mod explain;
 mod file;
 mod hold_out;

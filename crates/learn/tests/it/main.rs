@@ -5,7 +5,9 @@
 mod battery;
 mod boosting;
 mod corm;
+mod counterfactuals;
 mod data;
+mod lint;
 mod metrics;
 mod mutate;
 mod pipeline;

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::models::logistic::{sigmoid, softmax};
+use crate::linear::objective::{sigmoid, softmax};
 
 /// What a hidden unit does with its sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
