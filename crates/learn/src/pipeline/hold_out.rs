@@ -4,6 +4,7 @@ use super::problem::Problem;
 use crate::LearnError;
 use crate::ctx::Ctx;
 use crate::eval::split::{Fold, Split};
+use crate::matrix::Matrix;
 
 /// Out-of-fold scores of a problem's rows.
 pub(super) struct HeldOutScores {
@@ -17,7 +18,9 @@ pub(super) struct HeldOutScores {
     pub(super) rows: Vec<usize>,
     /// How malicious each looked.
     pub(super) malicious: Vec<f64>,
-    /// The likeliest class of each; empty for novelty models.
+    /// Rows × classes (1 column for novelty models).
+    pub(super) classes: Matrix,
+    /// The class decided for each; empty for novelty models.
     pub(super) decided: Vec<u32>,
 }
 
@@ -79,6 +82,7 @@ fn fold_scores(
         notes: Vec::new(),
         rows: Vec::new(),
         malicious: Vec::new(),
+        classes: Matrix::zeros(0, problem.classes.len().max(1)),
         decided: Vec::new(),
     };
     if usable.len() < folds.len() {
@@ -88,6 +92,7 @@ fn fold_scores(
             folds.len()
         ));
     }
+    let mut values = Vec::new();
     for (done, fold) in usable.iter().enumerate() {
         ctx.check()?;
         ctx.progress("holding out rows", done as u64, usable.len() as u64);
@@ -95,9 +100,8 @@ fn fold_scores(
         let (malicious, classes) = problem.score(&fitted, &fold.test, ctx)?;
         scores.rows.extend_from_slice(&fold.test);
         scores.malicious.extend(malicious);
-        if !problem.classes.is_empty() {
-            scores.decided.extend(classes.iter_rows().map(super::Pipeline::decide));
-        }
+        values.extend_from_slice(classes.values());
     }
+    scores.classes = Matrix::from_values(scores.rows.len(), problem.classes.len().max(1), values);
     Ok(scores)
 }
