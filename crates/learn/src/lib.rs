@@ -20,6 +20,7 @@ pub mod params;
 pub mod pipeline;
 pub mod prep;
 pub mod rng;
+pub mod search;
 pub mod table;
 pub mod trees;
 

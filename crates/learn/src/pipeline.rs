@@ -11,6 +11,7 @@ mod hold_out;
 mod problem;
 mod record;
 mod threshold;
+mod tune;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +33,7 @@ use crate::eval::split::Split;
 use crate::matrix::Matrix;
 use crate::params::Params;
 use crate::prep::{Outline, Preparation, StepSpec};
+use crate::search::SearchSpec;
 use crate::table::{Schema, Table};
 use adjust::Adjust;
 use problem::Problem;
@@ -90,6 +92,8 @@ pub struct PipelineSpec {
     pub priors: Option<BTreeMap<String, f64>>,
     /// Merges training rows of equal features and class into one that weighs count^this (0 = 1 whatever the count).
     pub dedup: Option<f64>,
+    /// Looks for the hyperparameters that are not given; rows held out for the record judge the whole search.
+    pub search: Option<SearchSpec>,
     /// Where the table came from (names and digests of files), kept in the record.
     pub provenance: BTreeMap<String, String>,
 }
@@ -108,6 +112,7 @@ impl PipelineSpec {
             costs: None,
             priors: None,
             dedup: None,
+            search: None,
             provenance: BTreeMap::new(),
         }
     }
@@ -183,19 +188,24 @@ impl Pipeline {
         let mut held_out = hold_out::scores(&problem, spec.split.as_ref(), ctx)?;
         ctx.progress("fitting the model", 0, 1);
         let all: Vec<usize> = (0..usable_table.rows()).collect();
-        let fitted = problem.fit(&all, ctx)?;
+        let (fitted, search) = problem.fit_procedure(&all, ctx)?;
+        let params = match &search {
+            Some(search) => problem.checked(&search.best_params())?,
+            None => problem.params.clone(),
+        };
         let adjust = problem.adjust(spec, &mut held_out)?;
         let choice = threshold::choose(spec.threshold, &problem, &held_out, &fitted, &adjust, ctx)?;
         ctx.progress("fitting the model", 1, 1);
-        let trained =
+        let mut trained =
             record::record(spec, table, &problem, &held_out, &adjust, &choice, &*fitted.model, ctx)?;
+        trained.search = search;
         Ok(Self {
             schema: table.schema(),
             baseline: Baseline::of(&usable_table, &problem.reference_rows()),
             prep: fitted.prep,
             model: fitted.model,
             model_spec: problem.model,
-            params: problem.params,
+            params,
             target: spec.target,
             classes: problem.classes,
             adjust,

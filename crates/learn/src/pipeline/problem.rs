@@ -10,11 +10,13 @@ use super::{PipelineSpec, Target, malicious_score, refuse_missing, score_rows};
 use crate::LearnError;
 use crate::ctx::Ctx;
 use crate::estimator::{Estimator, Kind, Model, ModelSpec, Train};
+use crate::eval::cost::CostMatrix;
 use crate::eval::split::Rows;
 use crate::matrix::Matrix;
 use crate::models;
 use crate::params::Params;
 use crate::prep::{Preparation, StepSpec, default_steps};
+use crate::search::SearchSpec;
 use crate::table::{BENIGN, Column, MALICIOUS, Role, Table};
 
 /// A learning problem over a table whose rows are all usable.
@@ -26,6 +28,10 @@ pub(super) struct Problem<'a> {
     /// Per row its place in `classes`; empty for novelty models.
     pub(super) y: Vec<u32>,
     pub(super) rows: Rows<'a>,
+    /// Hyperparameters as typed, which no search changes.
+    pub(super) given: BTreeMap<String, String>,
+    pub(super) search: Option<SearchSpec>,
+    pub(super) costs: Option<CostMatrix>,
     estimator: Box<dyn Estimator>,
     steps: Vec<StepSpec>,
     /// What equal rows weigh, and per row the first one like it.
@@ -87,6 +93,9 @@ impl<'a> Problem<'a> {
         };
         let dedup = spec.dedup.map(|power| Ok((check_power(power)?, first_alike(table, &y)))).transpose()?;
         Ok(Self {
+            given: spec.params.clone(),
+            search: spec.search.clone(),
+            costs: spec.costs.clone(),
             dedup,
             table,
             model,
@@ -128,6 +137,16 @@ impl<'a> Problem<'a> {
 
     /// Fits preparation and model on some rows.
     pub(super) fn fit(&self, rows: &[usize], ctx: &Ctx) -> Result<FittedRows, LearnError> {
+        self.fit_with(&*self.estimator, rows, ctx)
+    }
+
+    /// The same with hyperparameters other than the problem's.
+    pub(super) fn fit_with(
+        &self,
+        estimator: &dyn Estimator,
+        rows: &[usize],
+        ctx: &Ctx,
+    ) -> Result<FittedRows, LearnError> {
         let rows = self.learnt(rows);
         if rows.is_empty() {
             return Err(LearnError::Data(format!("no rows for {} to learn from", self.model.name)));
@@ -158,7 +177,7 @@ impl<'a> Problem<'a> {
             families: families.as_deref(),
             categorical: None,
         };
-        let model = self.estimator.fit(&data, ctx)?;
+        let model = estimator.fit(&data, ctx)?;
         Ok(FittedRows { prep, model, present })
     }
 

@@ -14,6 +14,7 @@ use crate::ctx::Ctx;
 use crate::estimator::Model;
 use crate::eval::classes::{ClassReport, measure_classes};
 use crate::eval::metrics::{Metrics, measure};
+use crate::search::SearchRecord;
 use crate::table::{Column, MISSING, Table, TextColumn};
 
 /// What a pipeline was trained on, how, and how well it did on rows held out.
@@ -52,6 +53,9 @@ pub struct TrainRecord {
     /// How many alerts and detections to expect of the threshold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Expected>,
+    /// The search whose winner was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchRecord>,
 }
 
 /// Out-of-fold measurements: every row was scored by a model that had not seen it.
@@ -145,6 +149,7 @@ pub(super) fn record(
         held_out: measure_held_out(problem, held_out, adjust, choice.threshold)?,
         threshold_notes: choice.notes.clone(),
         expected: choice.expected,
+        search: None,
         model_notes: model.notes(),
     })
 }

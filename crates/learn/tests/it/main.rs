@@ -9,5 +9,6 @@ mod metrics;
 mod mutate;
 mod pipeline;
 mod preparations;
+mod procedures;
 mod splits;
 mod trees;
