@@ -24,6 +24,7 @@ pub mod pipeline;
 pub mod prep;
 pub mod project;
 pub mod rng;
+pub mod search;
 pub mod table;
 pub mod trees;
 

@@ -1,35 +1,42 @@
 //! Preparation, model and threshold as one thing: fitted together, saved together, applied together.
 //!
 //! The way of a fit: usable rows and their classes ([`problem`]), scores of rows the model has not seen ([`hold_out`]), a threshold
-//! from those scores ([`threshold`]), and then the model itself, from all rows. What is kept for later judgement is in [`record`].
+//! from those scores ([`threshold`]), what is done to the model's probabilities ([`adjust`]), and then the model itself, from all rows. What is kept for later judgement is in [`record`].
 
+mod adjust;
 pub mod counterfactual;
+mod distinct;
 mod explain;
 mod file;
 mod hold_out;
 mod problem;
 mod record;
 mod threshold;
+mod tune;
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use adjust::Calibration;
 pub use explain::{Explanation, Reason};
 pub use record::{Baseline, BaselineFeature, HeldOut, TrainRecord};
-pub use threshold::ThresholdRule;
+pub use threshold::{AlertBudget, Expected, ThresholdRule};
 
 use crate::LearnError;
 use crate::ctx::Ctx;
 use crate::estimator::{Kind, Model, ModelSpec};
 use crate::eval::classes::{ClassReport, measure_classes};
+use crate::eval::cost::CostMatrix;
 use crate::eval::metrics::{Metrics, is_alert, measure};
 use crate::eval::split::Split;
 use crate::matrix::{Matrix, Rows};
 use crate::params::Params;
 use crate::prep::{Outline, Preparation, Prepared, StepSpec};
+use crate::search::SearchSpec;
 use crate::table::{Schema, Table};
+use adjust::Adjust;
 use problem::Problem;
 
 /// What a classifier tells apart. Whatever it is, rows are ranked by how likely they are malicious.
@@ -77,6 +84,17 @@ pub struct PipelineSpec {
     pub threshold: ThresholdRule,
     /// How rows are held out; `None` = the honest one for these rows ([`Split::default_for`]).
     pub split: Option<Split>,
+    /// How probabilities of a classifier are calibrated on rows held out.
+    pub calibration: Calibration,
+    /// What deciding one class as another costs; then the cheapest decision is made rather than the likeliest.
+    pub costs: Option<CostMatrix>,
+    /// Shares of the classes where the pipeline will be used, by name (what is not named has none; they need not sum to 1);
+    /// `None` = those of the training rows.
+    pub priors: Option<BTreeMap<String, f64>>,
+    /// Merges training rows of equal features and class into one that weighs count^this (0 = 1 whatever the count).
+    pub dedup: Option<f64>,
+    /// Looks for the hyperparameters that are not given; rows held out for the record judge the whole search.
+    pub search: Option<SearchSpec>,
     /// Where the table came from (names and digests of files), kept in the record.
     pub provenance: BTreeMap<String, String>,
 }
@@ -91,6 +109,11 @@ impl PipelineSpec {
             target: Target::default(),
             threshold: ThresholdRule::default(),
             split: None,
+            calibration: Calibration::default(),
+            costs: None,
+            priors: None,
+            dedup: None,
+            search: None,
             provenance: BTreeMap::new(),
         }
     }
@@ -114,6 +137,7 @@ pub struct Pipeline {
     params: Params,
     target: Target,
     classes: Vec<String>,
+    adjust: Adjust,
     threshold: f64,
     threshold_rule: ThresholdRule,
     baseline: Baseline,
@@ -138,6 +162,18 @@ pub struct Evaluation {
     pub classes: Option<ClassReport>,
     /// Rows without a label, which were left out.
     pub unlabelled: u64,
+    /// Mean cost of the decisions, where they have costs and every class of the table is one of the pipeline's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_cost: Option<f64>,
+}
+
+/// An evaluation batch by batch, in the order of the rows: how it goes as a stream comes in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamEvaluation {
+    /// Each batch by itself; batches without a labelled row are `None`.
+    pub batches: Vec<Option<Evaluation>>,
+    /// All batches together.
+    pub all: Evaluation,
 }
 
 /// Rows prepared and scored at a time: bounds memory, and is the unit of work of a thread.
@@ -152,13 +188,20 @@ impl Pipeline {
         let usable = problem::usable_rows(spec, table)?;
         let usable_table = problem::restrict(table, &usable);
         let problem = Problem::new(spec, &usable_table)?;
-        let held_out = hold_out::scores(&problem, spec.split.as_ref(), ctx)?;
+        let mut held_out = hold_out::scores(&problem, spec.split.as_ref(), ctx)?;
         ctx.progress("fitting the model", 0, 1);
         let all: Vec<usize> = (0..usable_table.rows()).collect();
-        let fitted = problem.fit(&all, ctx)?;
-        let choice = threshold::choose(spec.threshold, &problem, &held_out, &fitted, ctx)?;
+        let (fitted, search) = problem.fit_procedure(&all, ctx)?;
+        let params = match &search {
+            Some(search) => problem.checked(&search.best_params())?,
+            None => problem.params.clone(),
+        };
+        let adjust = problem.adjust(spec, &mut held_out)?;
+        let choice = threshold::choose(spec.threshold, &problem, &held_out, &fitted, &adjust, ctx)?;
         ctx.progress("fitting the model", 1, 1);
-        let trained = record::record(spec, table, &problem, &held_out, &choice, &*fitted.model, ctx)?;
+        let mut trained =
+            record::record(spec, table, &problem, &held_out, &adjust, &choice, &*fitted.model, ctx)?;
+        trained.search = search;
         Ok(Self {
             schema: table.schema(),
             baseline: Baseline::of(&usable_table, &problem.reference_rows()),
@@ -166,9 +209,10 @@ impl Pipeline {
             sparse: fitted.sparse,
             model: fitted.model,
             model_spec: problem.model,
-            params: problem.params,
+            params,
             target: spec.target,
             classes: problem.classes,
+            adjust,
             threshold: choice.threshold,
             threshold_rule: spec.threshold,
             trained,
@@ -196,7 +240,8 @@ impl Pipeline {
         };
         let outputs = self.model.outputs();
         let values: Vec<f64> = scored?.iter().flat_map(Matrix::values).copied().collect();
-        let classes = Matrix::from_values(table.rows(), outputs, values);
+        let mut classes = Matrix::from_values(table.rows(), outputs, values);
+        self.adjust.apply_all(&mut classes);
         let malicious = classes.iter_rows().map(|row| malicious_score(self.model_spec.kind, row)).collect();
         Ok(Scores { malicious, classes })
     }
@@ -216,7 +261,32 @@ impl Pipeline {
         let truth: Vec<bool> = labelled.labels().iter().map(|label| *label == Some(true)).collect();
         let metrics = measure(&truth, &scores.malicious, self.threshold, &labelled.families())?;
         let unlabelled = (table.rows() - rows.len()) as u64;
-        Ok(Evaluation { metrics, classes: self.class_report(&labelled, &scores)?, unlabelled })
+        let (classes, mean_cost) = self.class_report(&labelled, &scores)?;
+        Ok(Evaluation { metrics, classes, unlabelled, mean_cost })
+    }
+
+    /// [`Pipeline::evaluate`] of each `batch_rows` rows in turn and of all together.
+    ///
+    /// # Errors
+    /// As [`Pipeline::evaluate`], and [`LearnError::Data`] for batches of 0 rows.
+    pub fn evaluate_stream(
+        &self,
+        table: &Table,
+        batch_rows: usize,
+        ctx: &Ctx,
+    ) -> Result<StreamEvaluation, LearnError> {
+        if batch_rows == 0 {
+            return Err(LearnError::Data("a batch needs at least one row".to_owned()));
+        }
+        let labels = table.labels();
+        let batch = |start: usize| {
+            ctx.check()?;
+            let rows: Vec<usize> = (start..table.rows().min(start + batch_rows)).collect();
+            let labelled = rows.iter().any(|&row| labels[row].is_some());
+            labelled.then(|| self.evaluate(&table.take_rows(&rows), ctx)).transpose()
+        };
+        let batches = (0..table.rows()).step_by(batch_rows).map(batch).collect::<Result<_, _>>()?;
+        Ok(StreamEvaluation { batches, all: self.evaluate(table, ctx)? })
     }
 
     /// Whether a row of this score is an alert.
@@ -230,6 +300,19 @@ impl Pipeline {
     pub fn decide(scores: &[f64]) -> u32 {
         let best = |best: usize, place: usize| if scores[place] > scores[best] { place } else { best };
         (1..scores.len()).fold(0, best) as u32
+    }
+
+    /// The place in [`Pipeline::classes`] of the class decided for a row of [`Scores::classes`]: of the least expected cost
+    /// where decisions have costs, else the likeliest.
+    #[must_use]
+    pub fn decided(&self, scores: &[f64]) -> u32 {
+        self.adjust.decide(scores)
+    }
+
+    /// What decisions cost, for the classes in their order.
+    #[must_use]
+    pub fn costs(&self) -> Option<&CostMatrix> {
+        self.adjust.costs()
     }
 
     /// The features it was trained on.
@@ -312,9 +395,14 @@ impl Pipeline {
         &self.trained
     }
 
-    fn class_report(&self, labelled: &Table, scores: &Scores) -> Result<Option<ClassReport>, LearnError> {
-        if self.classes.len() < 3 {
-            return Ok(None);
+    /// Class against class where there are more than two, and the mean cost of decisions that have costs.
+    fn class_report(
+        &self,
+        labelled: &Table,
+        scores: &Scores,
+    ) -> Result<(Option<ClassReport>, Option<f64>), LearnError> {
+        if self.classes.len() < 3 && self.adjust.costs().is_none() {
+            return Ok((None, None));
         }
         let mut names = self.classes.clone();
         let mut truth = Vec::with_capacity(labelled.rows());
@@ -325,8 +413,13 @@ impl Pipeline {
             });
             truth.push(place as u32);
         }
-        let decided: Vec<u32> = scores.classes.iter_rows().map(Self::decide).collect();
-        measure_classes(&truth, &decided, &names).map(Some)
+        let decided: Vec<u32> = scores.classes.iter_rows().map(|row| self.decided(row)).collect();
+        let known = names.len() == self.classes.len();
+        let costs = self.adjust.costs().filter(|_| known);
+        let mean_cost = costs.map(|costs| costs.mean_cost(&truth, &decided)).transpose()?.flatten();
+        let report =
+            if self.classes.len() < 3 { None } else { Some(measure_classes(&truth, &decided, &names)?) };
+        Ok((report, mean_cost))
     }
 }
 

@@ -223,10 +223,10 @@ impl Confusion {
 }
 
 /// Alerts when every row of at least `score` is one.
-struct Step {
-    score: f64,
-    true_positives: u64,
-    false_positives: u64,
+pub(super) struct Step {
+    pub(super) score: f64,
+    pub(super) true_positives: u64,
+    pub(super) false_positives: u64,
 }
 
 impl Step {
@@ -236,7 +236,7 @@ impl Step {
 }
 
 /// One step per distinct score, highest first; the last counts every row.
-fn steps(truth: &[bool], scores: &[f64]) -> Vec<Step> {
+pub(super) fn steps(truth: &[bool], scores: &[f64]) -> Vec<Step> {
     let mut order: Vec<(f64, bool)> = scores.iter().copied().zip(truth.iter().copied()).collect();
     order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let mut steps: Vec<Step> = Vec::new();

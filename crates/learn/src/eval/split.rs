@@ -3,6 +3,9 @@
 //! Rows that belong together (one capture, one host) stay together and the future is held out before the past, unless
 //! someone asks for a split by row.
 
+mod families;
+mod windows;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::seq::SliceRandom;
@@ -10,6 +13,7 @@ use rand::seq::SliceRandom;
 use crate::LearnError;
 use crate::rng;
 use crate::table::Table;
+pub use windows::{Span, Window};
 
 /// What a split looks at; slices run parallel to the rows.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +77,10 @@ pub enum Argument {
     Folds(usize),
     /// Names of families; empty = each family in turn.
     Families(Vec<String>),
+    /// ns since the epoch; there is no default.
+    Moment(Option<i64>),
+    /// Lengths of a window that moves over time.
+    Window(Window),
 }
 
 /// One line of [`SPLITS`].
@@ -148,7 +156,28 @@ pub static SPLITS: &[&SplitSpec] = &[
         example: "leave-family-out:scan+beacon",
         doc: "Holds out whole attack families (without names: each in turn) and a part of the benign rows, divided by group or time.",
         default: Argument::Families(Vec::new()),
-        folds: leave_family_out,
+        folds: families::leave_family_out,
+    },
+    &SplitSpec {
+        name: "leave-families-out",
+        example: "leave-families-out:5",
+        doc: "Deals the attack families out into this many parts; each is held out once, with a part of the benign rows.",
+        default: Argument::Folds(5),
+        folds: families::leave_families_out,
+    },
+    &SplitSpec {
+        name: "cutoff",
+        example: "cutoff:2023-11-14T22:15:00Z",
+        doc: "Learns from the rows before a date (and time, UTC) and holds out the rows from then on.",
+        default: Argument::Moment(None),
+        folds: windows::cutoff,
+    },
+    &SplitSpec {
+        name: "sliding-window",
+        example: "sliding-window:40%+0%+10%",
+        doc: "Moves a window over time by the length of its test part: learns from its first part, skips a gap, holds out its last. Each of the three is a share of all time (40%) or a length (7d, 12h, 30m, 10s).",
+        default: Argument::Window(windows::DEFAULT),
+        folds: windows::sliding_window,
     },
     &SplitSpec {
         name: "stratified",
@@ -171,6 +200,18 @@ pub static SPLITS: &[&SplitSpec] = &[
         default: Argument::Folds(5),
         folds: |argument, rows, seed| {
             Ok(each_part_held_out(&stratified_parts(rows, &all(rows), argument.folds(), seed), rows.len()))
+        },
+    },
+    &SplitSpec {
+        name: "k-fold",
+        example: "k-fold:5",
+        doc: "Divides the rows at random into folds; each is held out once. Not honest when rows belong together.",
+        default: Argument::Folds(5),
+        folds: |argument, rows, seed| {
+            let mut parts = vec![Vec::new(); argument.folds()];
+            let order = shuffled(all(rows), seed, "k-fold split", 0);
+            order.into_iter().enumerate().for_each(|(turn, row)| parts[turn % argument.folds()].push(row));
+            Ok(each_part_held_out(&parts, rows.len()))
         },
     },
     &SplitSpec {
@@ -214,7 +255,9 @@ impl Split {
                 name: name.to_owned(),
                 known: SPLITS.iter().map(|spec| spec.name).collect::<Vec<_>>().join(", "),
             })?;
-        let Some(argument) = argument else { return Ok(Self { spec, argument: spec.default.clone() }) };
+        let Some(argument) = argument.or((spec.default == Argument::Moment(None)).then_some("")) else {
+            return Ok(Self { spec, argument: spec.default.clone() });
+        };
         let parsed = match spec.default {
             Argument::None => None,
             Argument::Share(_) => {
@@ -226,6 +269,8 @@ impl Split {
             Argument::Families(_) => {
                 Some(Argument::Families(argument.split('+').map(str::to_owned).collect()))
             }
+            Argument::Moment(_) => windows::parse_moment(argument).map(|at| Argument::Moment(Some(at))),
+            Argument::Window(_) => Window::parse(argument).map(Argument::Window),
         };
         match parsed {
             Some(argument) => Ok(Self { spec, argument }),
@@ -273,6 +318,14 @@ impl Split {
     }
 }
 
+impl std::str::FromStr for Split {
+    type Err = LearnError;
+
+    fn from_str(text: &str) -> Result<Self, LearnError> {
+        Self::parse(text)
+    }
+}
+
 impl std::fmt::Display for Split {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = self.spec.name;
@@ -282,7 +335,9 @@ impl std::fmt::Display for Split {
             Argument::Families(families) if !families.is_empty() => {
                 write!(f, "{name}:{}", families.join("+"))
             }
-            Argument::None | Argument::Families(_) => f.write_str(name),
+            Argument::Moment(Some(at)) => write!(f, "{name}:{}", windows::moment_text(*at)),
+            Argument::Window(window) => write!(f, "{name}:{window}"),
+            Argument::None | Argument::Families(_) | Argument::Moment(None) => f.write_str(name),
         }
     }
 }
@@ -306,6 +361,10 @@ impl Argument {
             Self::Share(_) => "a share above 0 and below 1",
             Self::Folds(_) => "a number of folds from 2 to 1000",
             Self::Families(_) => "families joined by `+`",
+            Self::Moment(_) => "a date such as 2017-07-05 or 2017-07-05T12:30:00Z (UTC)",
+            Self::Window(_) => {
+                "train+gap+test, each a share of all time such as 40% or a length such as 7d, 12h, 30m, 10s; train and test above 0"
+            }
         }
     }
 
@@ -454,48 +513,6 @@ fn group_share(rows: &Rows<'_>, share: f64, seed: u64) -> Result<Vec<usize>, Lea
         }
     }
     Ok(test)
-}
-
-fn leave_family_out(argument: &Argument, rows: &Rows<'_>, seed: u64) -> Result<Vec<Fold>, LearnError> {
-    let known: BTreeSet<&str> = all(rows)
-        .into_iter()
-        .filter(|&row| rows.malicious(row))
-        .filter_map(|row| rows.families[row])
-        .collect();
-    let named = if let Argument::Families(named) = argument { named.as_slice() } else { &[] };
-    if let Some(stray) = named.iter().find(|name| !known.contains(name.as_str())) {
-        return Err(LearnError::Unknown {
-            kind: "family among the malicious rows",
-            name: stray.clone(),
-            known: known.into_iter().collect::<Vec<_>>().join(", "),
-        });
-    }
-    let left_out: Vec<Vec<&str>> = if named.is_empty() {
-        known.iter().map(|family| vec![*family]).collect()
-    } else {
-        vec![named.iter().map(String::as_str).collect()]
-    };
-    let benign: Vec<usize> = all(rows).into_iter().filter(|&row| !rows.malicious(row)).collect();
-    let parts = benign_parts(rows, &benign, left_out.len().max(3), seed);
-    let fold = |(place, families): (usize, &Vec<&str>)| {
-        let gone = |row: &usize| {
-            rows.malicious(*row) && rows.families[*row].is_some_and(|family| families.contains(&family))
-        };
-        let test: Vec<usize> = all(rows)
-            .into_iter()
-            .filter(gone)
-            .chain(parts.get(place % parts.len().max(1)).into_iter().flatten().copied())
-            .collect();
-        held_out(test, rows.len())
-    };
-    Ok(left_out.iter().enumerate().map(fold).collect())
-}
-
-/// Benign rows by group when there are enough groups, else by time, else at random.
-fn benign_parts(rows: &Rows<'_>, benign: &[usize], parts: usize, seed: u64) -> Vec<Vec<usize>> {
-    let by_group = group_parts(rows, benign, parts, seed).ok().filter(|divided| divided.len() == parts);
-    let by_time = || even_time_blocks(rows, benign, parts).ok().filter(|divided| divided.len() > 1);
-    by_group.or_else(by_time).unwrap_or_else(|| stratified_parts(rows, benign, parts, seed))
 }
 
 fn groups_suffice(rows: &Rows<'_>) -> bool {

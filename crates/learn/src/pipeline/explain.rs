@@ -55,6 +55,7 @@ impl Pipeline {
         refuse_missing(&self.prep, self.model_spec, (&x).into())?;
         let mut outputs = vec![0.0; self.model.outputs()];
         self.model.score_row(x.row(0), &mut outputs);
+        self.adjust.apply(&mut outputs);
         let score = malicious_score(self.model_spec.kind, &outputs);
         let added = self.malicious_contributions(x.row(0));
         let by_feature = added.as_ref().map(|added| self.by_feature(&added.values));
@@ -69,7 +70,7 @@ impl Pipeline {
         Ok(Explanation {
             score,
             alert: self.is_alert(score),
-            class: self.classes.get(Self::decide(&outputs) as usize).cloned(),
+            class: self.classes.get(self.decided(&outputs) as usize).cloned(),
             baseline: added.as_ref().map(|added| added.baseline),
             margin: added.as_ref().map(|added| added.baseline + added.values.iter().sum::<f64>()),
             reasons,

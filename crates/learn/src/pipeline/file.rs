@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::adjust::Adjust;
 use super::{Pipeline, Target, ThresholdRule, TrainRecord};
 use crate::LearnError;
 use crate::corm::{self, Tag, pack, unpack};
@@ -15,6 +16,8 @@ const HEAD: Tag = *b"HEAD";
 const PREP: Tag = *b"PREP";
 const MODEL: Tag = *b"MODL";
 const BASELINE: Tag = *b"BASE";
+/// Only there when something is adjusted.
+const ADJUST: Tag = *b"ADJU";
 
 /// The JSON header: what a person or another program may want to know without reading the model.
 #[derive(Serialize, Deserialize)]
@@ -56,12 +59,16 @@ impl Pipeline {
         };
         let json = serde_json::to_vec_pretty(&head)
             .map_err(|error| LearnError::File(format!("header cannot be written: {error}")))?;
-        corm::write(&[
+        let mut sections = vec![
             (HEAD, json),
             (PREP, pack("preparation", &self.prep.save()?)?),
             (MODEL, self.model.save()?),
             (BASELINE, pack("baseline", &self.baseline)?),
-        ])
+        ];
+        if !self.adjust.is_empty() {
+            sections.push((ADJUST, pack("adjustments", &self.adjust)?));
+        }
+        corm::write(&sections)
     }
 
     /// Reads what [`Pipeline::to_bytes`] wrote, of this or an earlier version. Whatever the bytes, it returns, and a pipeline
@@ -88,6 +95,7 @@ impl Pipeline {
             params: Params::check(model_spec.name, model_spec.params, &given).map_err(in_file)?,
             target: head.target,
             classes: head.classes,
+            adjust: adjustments(&sections)?,
             threshold: head.threshold,
             threshold_rule: head.threshold_rule,
             baseline: unpack("baseline", section(BASELINE)?)?,
@@ -116,6 +124,7 @@ impl Pipeline {
             (self.model.columns() == self.prep.columns().len(), "the preparation's and the model's columns"),
             (classes, "the classes and the model's outputs"),
             (baseline, "the schema and the baseline"),
+            (self.adjust.is_sound_for(&self.classes), "the classes and the adjustments"),
         ] {
             if !sound {
                 return Err(LearnError::File(format!("{part} do not belong together")));
@@ -123,6 +132,11 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+fn adjustments(sections: &[(Tag, &[u8])]) -> Result<Adjust, LearnError> {
+    let body = sections.iter().find(|(tag, _)| *tag == ADJUST).map(|(_, body)| *body);
+    body.map_or_else(|| Ok(Adjust::default()), |body| unpack("adjustments", body))
 }
 
 fn in_file(error: LearnError) -> LearnError {

@@ -3,7 +3,8 @@
 use super::problem::Problem;
 use crate::LearnError;
 use crate::ctx::Ctx;
-use crate::eval::split::{Fold, Split};
+use crate::eval::split::{Fold, Rows, Split};
+use crate::matrix::Matrix;
 
 /// Out-of-fold scores of a problem's rows.
 pub(super) struct HeldOutScores {
@@ -17,7 +18,9 @@ pub(super) struct HeldOutScores {
     pub(super) rows: Vec<usize>,
     /// How malicious each looked.
     pub(super) malicious: Vec<f64>,
-    /// The likeliest class of each; empty for novelty models.
+    /// Rows × classes (1 column for novelty models).
+    pub(super) classes: Matrix,
+    /// The class decided for each; empty for novelty models.
     pub(super) decided: Vec<u32>,
 }
 
@@ -38,7 +41,7 @@ pub(super) fn scores(
         }
         return fold_scores(problem, split, &folds, &usable, ctx);
     }
-    for split in default_order(problem)? {
+    for split in default_order(&problem.rows)? {
         let Ok(folds) = split.folds(&problem.rows, ctx.seed) else { continue };
         let usable = usable_folds(problem, &folds);
         if !usable.is_empty() {
@@ -50,8 +53,9 @@ pub(super) fn scores(
     Ok(none)
 }
 
-fn default_order(problem: &Problem<'_>) -> Result<Vec<Split>, LearnError> {
-    let first = Split::default_for(&problem.rows);
+/// The honest split for these rows, then what to fall back on.
+pub(super) fn default_order(rows: &Rows<'_>) -> Result<Vec<Split>, LearnError> {
+    let first = Split::default_for(rows);
     let mut order = vec![first];
     for name in ["time-k-fold:5", "stratified-k-fold:5"] {
         let split = Split::parse(name)?;
@@ -79,6 +83,7 @@ fn fold_scores(
         notes: Vec::new(),
         rows: Vec::new(),
         malicious: Vec::new(),
+        classes: Matrix::zeros(0, problem.classes.len().max(1)),
         decided: Vec::new(),
     };
     if usable.len() < folds.len() {
@@ -88,16 +93,16 @@ fn fold_scores(
             folds.len()
         ));
     }
+    let mut values = Vec::new();
     for (done, fold) in usable.iter().enumerate() {
         ctx.check()?;
         ctx.progress("holding out rows", done as u64, usable.len() as u64);
-        let fitted = problem.fit(&fold.train, ctx)?;
+        let fitted = problem.fit_procedure(&fold.train, ctx)?.0;
         let (malicious, classes) = problem.score(&fitted, &fold.test, ctx)?;
         scores.rows.extend_from_slice(&fold.test);
         scores.malicious.extend(malicious);
-        if !problem.classes.is_empty() {
-            scores.decided.extend(classes.iter_rows().map(super::Pipeline::decide));
-        }
+        values.extend_from_slice(classes.values());
     }
+    scores.classes = Matrix::from_values(scores.rows.len(), problem.classes.len().max(1), values);
     Ok(scores)
 }

@@ -1,16 +1,22 @@
 //! From a table and a spec to what an estimator learns: usable rows, classes, prepared matrix.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use super::adjust::{Adjust, Calibration};
+use super::distinct::{first_alike, merge};
+use super::hold_out::HeldOutScores;
 use super::{PipelineSpec, Target, malicious_score, refuse_missing, score_rows};
 use crate::LearnError;
 use crate::ctx::Ctx;
 use crate::estimator::{Estimator, Kind, Model, ModelSpec, Train};
+use crate::eval::cost::CostMatrix;
 use crate::eval::split::Rows;
 use crate::matrix::Matrix;
 use crate::models;
 use crate::params::Params;
 use crate::prep::{Labels, Preparation, StepSpec, default_steps};
+use crate::search::SearchSpec;
 use crate::table::{BENIGN, Column, MALICIOUS, Role, Table};
 
 /// A learning problem over a table whose rows are all usable.
@@ -22,8 +28,14 @@ pub(super) struct Problem<'a> {
     /// Per row its place in `classes`; empty for novelty models.
     pub(super) y: Vec<u32>,
     pub(super) rows: Rows<'a>,
+    /// Hyperparameters as typed, which no search changes.
+    pub(super) given: BTreeMap<String, String>,
+    pub(super) search: Option<SearchSpec>,
+    pub(super) costs: Option<CostMatrix>,
     estimator: Box<dyn Estimator>,
     steps: Vec<StepSpec>,
+    /// What equal rows weigh, and per row the first one like it.
+    dedup: Option<(f64, Vec<u32>)>,
 }
 
 /// Preparation and model, and which classes the model knows (a fold may lack some).
@@ -81,7 +93,12 @@ impl<'a> Problem<'a> {
             Kind::Classifier => classes(spec.target, table)?,
             Kind::Novelty => (Vec::new(), Vec::new()),
         };
+        let dedup = spec.dedup.map(|power| Ok((check_power(power)?, first_alike(table, &y)))).transpose()?;
         Ok(Self {
+            given: spec.params.clone(),
+            search: spec.search.clone(),
+            costs: spec.costs.clone(),
+            dedup,
             table,
             model,
             estimator: (model.build)(&params)?,
@@ -122,10 +139,27 @@ impl<'a> Problem<'a> {
 
     /// Fits preparation and model on some rows.
     pub(super) fn fit(&self, rows: &[usize], ctx: &Ctx) -> Result<FittedRows, LearnError> {
+        self.fit_with(&*self.estimator, rows, ctx)
+    }
+
+    /// The same with hyperparameters other than the problem's.
+    pub(super) fn fit_with(
+        &self,
+        estimator: &dyn Estimator,
+        rows: &[usize],
+        ctx: &Ctx,
+    ) -> Result<FittedRows, LearnError> {
         let rows = self.learnt(rows);
         if rows.is_empty() {
             return Err(LearnError::Data(format!("no rows for {} to learn from", self.model.name)));
         }
+        let (rows, weights) = match &self.dedup {
+            None => (rows, None),
+            Some((power, alike)) => {
+                let (rows, weights) = merge(&rows, alike, *power);
+                (rows, Some(weights))
+            }
+        };
         let (y, present) = self.local_classes(&rows);
         let labels = Labels { y: &y, classes: present.len() };
         let (prep, x) = Preparation::fit_for(self.model, &self.steps, self.table, &rows, labels)?;
@@ -141,14 +175,14 @@ impl<'a> Problem<'a> {
             x: x.rows(),
             y: &y,
             classes: present.len(),
-            weights: None,
+            weights: weights.as_deref(),
             groups: groups.as_deref(),
             times: times.as_deref(),
             families: families.as_deref(),
             categorical: (self.model.takes_categories && categorical.contains(&true))
                 .then_some(&categorical[..]),
         };
-        let model = self.estimator.fit(&data, ctx)?;
+        let model = estimator.fit(&data, ctx)?;
         Ok(FittedRows { prep, sparse: x.is_sparse(), model, present })
     }
 
@@ -174,6 +208,89 @@ impl<'a> Problem<'a> {
         Ok((malicious, classes))
     }
 
+    /// The adjustments the spec asks for, fitted to the scores of rows held out and applied to them.
+    pub(super) fn adjust(
+        &self,
+        spec: &PipelineSpec,
+        held_out: &mut HeldOutScores,
+    ) -> Result<Adjust, LearnError> {
+        if self.model.kind == Kind::Novelty {
+            return match (spec.calibration, &spec.costs, &spec.priors) {
+                (Calibration::None, None, None) => Ok(Adjust::default()),
+                _ => Err(LearnError::Data(format!(
+                    "{} gives anomaly scores, not probabilities: calibration, costs and priors need a classifier",
+                    self.model.name
+                ))),
+            };
+        }
+        let costs = spec.costs.as_ref().map(|costs| costs.of_classes(&self.classes)).transpose()?;
+        let mut adjust = Adjust::with_costs(costs);
+        let truth: Vec<u32> = held_out.rows.iter().map(|&row| self.y[row]).collect();
+        if spec.calibration != Calibration::None {
+            if truth.is_empty() {
+                return Err(LearnError::Data(format!(
+                    "calibration {}: no rows were held out to calibrate on; use another split",
+                    spec.calibration
+                )));
+            }
+            adjust.calibrate(spec.calibration, &held_out.classes, &truth);
+            held_out.notes.push(format!(
+                "probabilities were calibrated ({}) on these very rows: Brier score and log loss on other rows may be worse",
+                spec.calibration
+            ));
+        }
+        if let Some(priors) = &spec.priors {
+            let seen = if spec.calibration == Calibration::None {
+                self.learnt_shares()
+            } else {
+                self.shares(&truth)
+            };
+            adjust.correct_priors(&seen, &self.priors(priors)?);
+        }
+        adjust.apply_all(&mut held_out.classes);
+        held_out.malicious =
+            held_out.classes.iter_rows().map(|row| malicious_score(self.model.kind, row)).collect();
+        held_out.decided = held_out.classes.iter_rows().map(|row| adjust.decide(row)).collect();
+        Ok(adjust)
+    }
+
+    /// The share of each class among the rows learnt from, as they are weighed.
+    fn learnt_shares(&self) -> Vec<f64> {
+        let all: Vec<usize> = (0..self.y.len()).collect();
+        let Some((power, alike)) = &self.dedup else { return self.shares(&self.y) };
+        let (rows, weights) = merge(&all, alike, *power);
+        let mut sums = vec![0.0; self.classes.len()];
+        rows.iter().zip(&weights).for_each(|(&row, weight)| sums[self.y[row] as usize] += weight);
+        let total: f64 = weights.iter().sum();
+        sums.into_iter().map(|sum| sum / total).collect()
+    }
+
+    fn shares(&self, y: &[u32]) -> Vec<f64> {
+        let mut counts = vec![0.0; self.classes.len()];
+        y.iter().for_each(|&class| counts[class as usize] += 1.0);
+        counts.into_iter().map(|count| count / y.len() as f64).collect()
+    }
+
+    /// The given shares of the classes in use, in their order, summing to 1.
+    fn priors(&self, given: &BTreeMap<String, f64>) -> Result<Vec<f64>, LearnError> {
+        if let Some(stray) = given.keys().find(|name| !self.classes.contains(name)) {
+            return Err(LearnError::Unknown {
+                kind: "class to give a prior",
+                name: stray.clone(),
+                known: self.classes.join(", "),
+            });
+        }
+        let shares: Vec<f64> =
+            self.classes.iter().map(|name| given.get(name).copied().unwrap_or(0.0)).collect();
+        let total: f64 = shares.iter().sum();
+        if shares.iter().any(|share| !(0.0..=1e12).contains(share)) || total <= 0.0 {
+            return Err(LearnError::Data(
+                "priors: expected numbers from 0 to 1e12 that are not all 0".to_owned(),
+            ));
+        }
+        Ok(shares.into_iter().map(|share| share / total).collect())
+    }
+
     /// Classes renumbered without gaps, and which they are.
     fn local_classes(&self, rows: &[usize]) -> (Vec<u32>, Vec<u32>) {
         if self.model.kind == Kind::Novelty {
@@ -186,6 +303,15 @@ impl<'a> Problem<'a> {
         let place = |row: &usize| present.partition_point(|&class| class < self.y[*row]) as u32;
         (rows.iter().map(place).collect(), present)
     }
+}
+
+fn check_power(power: f64) -> Result<f64, LearnError> {
+    if (0.0..=1.0).contains(&power) {
+        return Ok(power);
+    }
+    Err(LearnError::Data(format!(
+        "dedup: expected a power of the count from 0 (every distinct row weighs 1) to 1 (as often as it came), found {power}"
+    )))
 }
 
 fn take<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {

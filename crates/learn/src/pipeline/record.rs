@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::PipelineSpec;
+use super::adjust::Adjust;
 use super::hold_out::HeldOutScores;
 use super::problem::Problem;
-use super::threshold::Choice;
+use super::threshold::{Choice, Expected};
 use crate::LearnError;
 use crate::ctx::Ctx;
 use crate::estimator::Model;
 use crate::eval::classes::{ClassReport, measure_classes};
 use crate::eval::metrics::{Metrics, measure};
+use crate::search::SearchRecord;
 use crate::table::{Column, MISSING, Table, TextColumn};
 
 /// What a pipeline was trained on, how, and how well it did on rows held out.
@@ -48,6 +50,12 @@ pub struct TrainRecord {
     pub threshold_notes: Vec<String>,
     /// What the model says about its fit.
     pub model_notes: Vec<String>,
+    /// How many alerts and detections to expect of the threshold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
+    /// The search whose winner was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchRecord>,
 }
 
 /// Out-of-fold measurements: every row was scored by a model that had not seen it.
@@ -65,6 +73,9 @@ pub struct HeldOut {
     pub metrics: Option<Metrics>,
     /// Class against class, for classifiers of more than two.
     pub classes: Option<ClassReport>,
+    /// Mean cost of the decisions, where they have costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_cost: Option<f64>,
 }
 
 /// What each feature looks like in normal traffic.
@@ -104,6 +115,7 @@ pub(super) fn record(
     table: &Table,
     problem: &Problem<'_>,
     held_out: &HeldOutScores,
+    adjust: &Adjust,
     choice: &Choice,
     model: &dyn Model,
     ctx: &Ctx,
@@ -134,8 +146,10 @@ pub(super) fn record(
             .and_then(|groups| groups.into_iter().max())
             .map_or(0, |last| u64::from(last) + 1),
         families,
-        held_out: measure_held_out(problem, held_out, choice.threshold)?,
+        held_out: measure_held_out(problem, held_out, adjust, choice.threshold)?,
         threshold_notes: choice.notes.clone(),
+        expected: choice.expected,
+        search: None,
         model_notes: model.notes(),
     })
 }
@@ -143,6 +157,7 @@ pub(super) fn record(
 fn measure_held_out(
     problem: &Problem<'_>,
     held_out: &HeldOutScores,
+    adjust: &Adjust,
     threshold: f64,
 ) -> Result<HeldOut, LearnError> {
     let labelled: Vec<usize> = (0..held_out.rows.len())
@@ -160,7 +175,10 @@ fn measure_held_out(
         let decided: Vec<u32> = labelled.iter().map(|&place| held_out.decided[place]).collect();
         Some(measure_classes(&truth, &decided, &problem.classes)?)
     };
+    let truth: Vec<u32> = held_out.rows.iter().filter_map(|&row| problem.y.get(row).copied()).collect();
+    let mean_cost = adjust.costs().map(|costs| costs.mean_cost(&truth, &held_out.decided)).transpose()?;
     Ok(HeldOut {
+        mean_cost: mean_cost.flatten(),
         split: held_out.split.clone(),
         folds: held_out.folds,
         rows: held_out.rows.len() as u64,

@@ -12,5 +12,6 @@ mod metrics;
 mod mutate;
 mod pipeline;
 mod preparations;
+mod procedures;
 mod splits;
 mod trees;

@@ -1,6 +1,8 @@
 //! Metrics against a second, naive implementation: every pair and every threshold, nothing clever.
 
 use cormorant_learn::eval::metrics::{average_precision, best_f1, measure, recall_at_fpr, roc_auc};
+use cormorant_learn::eval::probability::{Bins, Reliability, brier, log_loss, reliability};
+use cormorant_learn::eval::ranking::ndcg;
 use proptest::prelude::*;
 
 /// Every pair of a malicious and a benign row; a tie is half a win.
@@ -106,6 +108,47 @@ proptest! {
             let spread = (mean_truth * (1.0 - mean_truth) * mean_alert * (1.0 - mean_alert)).sqrt();
             let expected = if spread > 0.0 { covariance / spread } else { 0.0 };
             prop_assert!((mcc - expected).abs() < 1e-9);
+        }
+    }
+}
+
+/// Values of scikit-learn 1.x on the same rows, some of equal score.
+#[test]
+fn values_are_those_of_scikit_learn() {
+    let truth: Vec<bool> = (0..200u32).map(|row| row * 7919 % 13 < 4).collect();
+    let score = |(row, is): (u32, &bool)| f64::from(row * 31 % 97 + if *is { 40 } else { 0 }) / 140.0;
+    let p: Vec<f64> = (0..200u32).zip(&truth).map(score).collect();
+    for (found, expected) in [
+        (roc_auc(&truth, &p), 0.796_458_625_525_946_7),
+        (average_precision(&truth, &p), 0.699_040_448_725_566_8),
+        (ndcg(&truth, &p, None), 0.931_359_621_905_785_6),
+        (ndcg(&truth, &p, Some(17)), 1.0),
+        (brier(&truth, &p), 0.173_882_397_959_183_67),
+        (log_loss(&truth, &p), 0.509_612_640_302_467),
+    ] {
+        assert!(near(found, expected), "{found:?} is not {expected}");
+    }
+    let shares = |bins| -> Reliability { reliability(&truth, &p, bins).unwrap() };
+    let uniform = [
+        (0.0, 0.082_900_432_900_432_88),
+        (0.138_888_888_888_888_9, 0.254_563_492_063_492_05),
+        (0.312_5, 0.413_839_285_714_285_64),
+        (0.326_923_076_923_076_9, 0.581_181_318_681_318_7),
+        (0.727_272_727_272_727_3, 0.730_519_480_519_480_6),
+        (1.0, 0.900_793_650_793_650_8),
+    ];
+    let quantile = [
+        (0.0, 0.085_714_285_714_285_69),
+        (0.147_058_823_529_411_77, 0.254_831_932_773_109_2),
+        (0.281_25, 0.383_258_928_571_428_6),
+        (0.361_111_111_111_111_1, 0.498_015_873_015_873_01),
+        (0.303_030_303_030_303_04, 0.612_554_112_554_112_6),
+        (0.806_451_612_903_225_8, 0.779_953_917_050_691_1),
+    ];
+    for (found, expected) in [(shares(Bins::Uniform(6)), uniform), (shares(Bins::Quantile(6)), quantile)] {
+        assert_eq!(found.bins.len(), 6);
+        for (bin, (malicious, predicted)) in found.bins.iter().zip(expected) {
+            assert!((bin.malicious - malicious).abs() < 1e-12 && (bin.predicted - predicted).abs() < 1e-12);
         }
     }
 }

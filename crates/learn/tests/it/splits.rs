@@ -19,7 +19,8 @@ fn values<T: Ord + Copy>(of: &[T], rows: &[usize]) -> BTreeSet<T> {
 fn every_split_reads_its_own_example_and_writes_it_back() {
     for spec in SPLITS {
         assert_eq!(Split::parse(spec.example).unwrap().to_string(), spec.example);
-        assert_eq!(Split::parse(spec.name).unwrap().spec().name, spec.name);
+        // a date has no default
+        assert_eq!(Split::parse(spec.name).map_or("cutoff", |split| split.spec().name), spec.name);
         assert!(!spec.doc.is_empty());
     }
     for bad in ["time:0", "time:1", "time:x", "group-k-fold:1", "group-k-fold:1e9", "none:5", "hourly", ""] {
@@ -121,6 +122,33 @@ fn families_are_left_out_whole_with_benign_rows_to_raise_alarms_on() {
 }
 
 #[test]
+fn every_family_is_left_out_once_when_some_go_together() {
+    let table = traffic(600, 6);
+    let rows = Rows::of(&table);
+    let mut gone = Vec::new();
+    for Fold { train, test } in folds("leave-families-out:2", &table, 0) {
+        let families =
+            |of: &[usize]| of.iter().filter_map(|&row| rows.families[row]).collect::<BTreeSet<_>>();
+        assert!(families(&train).is_disjoint(&families(&test)));
+        gone.push(families(&test).len());
+        assert!(test.iter().any(|&row| rows.labels[row] == Some(false)));
+    }
+    assert_eq!(gone, [2, 1]);
+    assert_eq!(folds("leave-families-out:9", &table, 0).len(), 3, "no more parts than families");
+}
+
+#[test]
+fn a_moving_window_keeps_its_order() {
+    let table = traffic(400, 4);
+    let times = table.times().unwrap();
+    let all = folds("sliding-window:30%+5%+10%", &table, 0);
+    for Fold { train, test } in &all {
+        assert!(values(&times, train).last() < values(&times, test).first());
+    }
+    assert_eq!(all.iter().map(|fold| fold.test.len()).sum::<usize>(), 260);
+}
+
+#[test]
 fn strata_keep_their_shares() {
     let table = traffic(900, 7);
     let rows = Rows::of(&table);
@@ -162,7 +190,7 @@ fn few_rows_are_refused_or_divided_but_never_panic() {
     for spec in SPLITS {
         for rows in 0..12 {
             let few = whole.take_rows(&(0..rows).collect::<Vec<_>>());
-            let folds = Split::parse(spec.name).unwrap().folds(&Rows::of(&few), 1);
+            let folds = Split::parse(spec.example).unwrap().folds(&Rows::of(&few), 1);
             let sound = |fold: &Fold| !fold.train.is_empty() && !fold.test.is_empty();
             assert!(folds.is_err() || folds.unwrap().iter().all(sound), "{} of {rows} rows", spec.name);
         }
