@@ -152,7 +152,7 @@ fn unit(lower: &str) -> &'static str {
         "bytes/s"
     } else if ends("packets/s") || ends("pkts/s") {
         "packets/s"
-    } else if has("variance") || ends(" var") || has("ratio") || has("rate") || has("category") {
+    } else if has("variance") || ends(" var") || ends("ratio") || has("rate") || has("category") {
         ""
     } else if has("iat") || has("duration") || has("active ") || has("idle ") || has("flow time") {
         "us"
@@ -217,6 +217,7 @@ mod tests {
             ("Fwd Packet Length Max", "bytes"),
             ("Packet Length Variance", ""),
             ("Down/Up Ratio", ""),
+            ("Flow Duration", "us"),
             ("SYN Flag Count", ""),
         ] {
             assert_eq!(unit(&name.to_ascii_lowercase()), expected, "{name}");

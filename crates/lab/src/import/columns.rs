@@ -138,6 +138,9 @@ impl Number {
         if let Ok(value) = text.parse::<i64>() {
             return Some(u64::try_from(value).map_or(Self::Signed(value), Self::Unsigned));
         }
+        if let Ok(value) = text.parse() {
+            return Some(Self::Unsigned(value));
+        }
         if text.eq_ignore_ascii_case("true") {
             return Some(Self::Unsigned(1));
         }

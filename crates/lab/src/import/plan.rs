@@ -16,6 +16,8 @@ use crate::tables::{batch, names};
 
 /// Names that the program gives a meaning of its own.
 const RESERVED: [&str; 5] = [names::LABEL, names::FAMILY, names::CLASS, names::CAPTURE, names::FIRST_NS];
+/// Who an instance is, where a format has such a column beside those planned.
+const IDENT: &str = "ident";
 /// An attack's name is one of a few; more of them mean that the column is another one.
 const MOST_FAMILIES: usize = 10_000;
 
@@ -120,7 +122,7 @@ impl Plan {
         };
         let says = self.says();
         let mut fields = Vec::new();
-        fields.extend(says.ident.then(|| text("ident", Role::Identity)));
+        fields.extend(says.ident.then(|| text(IDENT, Role::Identity)));
         fields.extend(of(Role::Identity));
         fields.extend(says.class.then(|| text(names::CLASS, Role::Identity)));
         fields.extend(self.group.map(|_| text(names::CAPTURE, Role::Group)));
@@ -164,9 +166,10 @@ impl Plan {
     /// # Errors
     /// [`LabError::Table`] for a name that two columns have, or a plan without features.
     pub(super) fn settle(mut self, file: &str) -> Result<Self, LabError> {
+        let ident = self.says().ident;
         for place in 0..self.columns.len() {
             let name = self.columns[place].name.clone();
-            if RESERVED.contains(&name.as_str()) {
+            if RESERVED.contains(&name.as_str()) || (ident && name == IDENT) {
                 let mut other = format!("{name}_column");
                 while self.columns.iter().any(|column| column.name == other) {
                     other.push('_');

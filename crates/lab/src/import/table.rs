@@ -1,6 +1,6 @@
 //! The table being written, what it holds so far, and the rows that were left out of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -94,6 +94,10 @@ impl<'a> Table<'a> {
     /// # Errors
     /// [`LabError::Write`].
     pub(super) fn begin(&mut self, fields: Vec<Field>) -> Result<(), LabError> {
+        let mut names = HashSet::new();
+        if let Some(twice) = fields.iter().find(|field| !names.insert(field.name().as_str())) {
+            return Err(LabError::Internal(format!("two columns called {}", twice.name())));
+        }
         let digest = schema_of(&fields.iter().cloned().map(Arc::new).collect::<Vec<_>>()).digest();
         let metadata = [
             ("cormorant.version", env!("CARGO_PKG_VERSION").to_owned()),
