@@ -146,7 +146,7 @@ fn draw(page: &mut Page, report: &Report, seconds: f64) {
         pairs.push(("classes", parts::tally(&report.classes)));
     }
     if !report.families.is_empty() {
-        pairs.push(("families", parts::tally(&largest(&report.families))));
+        pairs.push(("families", largest(&report.families)));
     }
     pairs.extend(left_out(report));
     page.pairs(&pairs);
@@ -159,17 +159,17 @@ fn draw(page: &mut Page, report: &Report, seconds: f64) {
     parts::notes(page, &report.notes);
 }
 
-/// The families with most rows; the others together.
-fn largest(families: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+/// The families with most rows, and how many rows all others have.
+fn largest(families: &BTreeMap<String, u64>) -> String {
     let mut sorted: Vec<_> = families.iter().collect();
     sorted.sort_by_key(|(name, rows)| (std::cmp::Reverse(**rows), (*name).clone()));
-    let others: u64 = sorted.iter().skip(SHOWN).map(|(_, rows)| **rows).sum();
-    let mut shown: BTreeMap<_, _> =
-        sorted.iter().take(SHOWN).map(|(name, rows)| ((*name).clone(), **rows)).collect();
-    if others > 0 {
-        shown.insert(format!("of {} more", families.len() - SHOWN), others);
+    let (shown, others) = sorted.split_at(sorted.len().min(SHOWN));
+    let text = parts::tally(&shown.iter().map(|(name, rows)| ((*name).clone(), **rows)).collect());
+    if others.is_empty() {
+        return text;
     }
-    shown
+    let rows: u64 = others.iter().map(|(_, rows)| **rows).sum();
+    format!("{text}, {} of {} others", count(rows), others.len())
 }
 
 fn left_out(report: &Report) -> Option<parts::Pair> {
