@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")"
 seconds=${SECONDS_PER_TARGET:-60}
-targets=${*:-"capture compressed packet filter reassembly meter model_file ring"}
+targets=${*:-"capture compressed packet filter reassembly meter model_file import ring"}
 
 if ! cargo fuzz --version >/dev/null 2>&1; then
   echo "missing: cargo-fuzz (cargo install cargo-fuzz --locked)"

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let packets =
         captures().into_iter().chain(bundled()?).chain(compressed()?).chain(fragments()).chain(frames());
-    for (target, name, bytes) in packets.chain([ring()]).chain(filters()).chain(models()?) {
+    for (target, name, bytes) in packets.chain([ring()]).chain(filters()).chain(models()?).chain(foreign_tables()) {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(format!("seed-{name}")), bytes)?;
@@ -22,6 +22,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 type Seed = (&'static str, String, Vec<u8>);
+
+/// A small table of each foreign format, behind the byte that chooses it.
+fn foreign_tables() -> Vec<Seed> {
+    let kdd = "0,tcp,http,SF,181,5450,0,0,0,0,0,1,0,0,0,0,0,0,0,0,0,0,8,8,0.00,0.00,0.00,0.00,1.00,0.00,0.00,9,9,1.00,0.00,0.11,0.00,0.00,0.00,0.00,0.00";
+    let tables = [
+        format!("{kdd},normal.\n{kdd},smurf.\n"),
+        format!("{kdd},normal,20\n{kdd},saint,3\n"),
+        "Flow ID, Source IP,Timestamp,Flow Duration,Flow Bytes/s,Label\na,10.0.0.1,7/7/2017 1:05,5,Infinity,BENIGN\n,,,,,\nb,10.0.0.2,2017-07-07 13:05:00.25,6,2.5,DoS Hulk - Attempted\n".to_owned(),
+        "instance_id,ident,label,family,a,b\n1,one,0,ham,0.5,7\n2,two,1,spam,1.5,8\n".to_owned(),
+        "time;group;x;word;label\n1577836800;a;1;tcp;benign\n2020-01-01T00:00:01Z;\"b;c\";-;udp;Mirai\n".to_owned(),
+    ];
+    let seed = |(at, table): (usize, String)| {
+        ("import", format!("{at}"), [&[at as u8], table.as_bytes()].concat())
+    };
+    tables.into_iter().enumerate().map(seed).collect()
+}
 
 /// The filters of the tests, each before an empty packet.
 fn filters() -> Vec<Seed> {

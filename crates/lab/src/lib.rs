@@ -24,6 +24,7 @@ mod alerts;
 mod error;
 mod feed;
 mod grade;
+mod import;
 mod model;
 mod parts;
 mod plain;

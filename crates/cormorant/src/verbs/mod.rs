@@ -8,6 +8,7 @@ mod evaluate;
 mod extract;
 mod flows;
 mod hunt;
+mod import;
 mod inputs;
 mod inspect;
 mod list;
@@ -45,6 +46,7 @@ pub(crate) static VERBS: &[&Verb] = &[
     &inspect::VERB,
     &flows::VERB,
     &extract::VERB,
+    &import::VERB,
     &train::VERB,
     &evaluate::VERB,
     &score::VERB,

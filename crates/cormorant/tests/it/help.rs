@@ -2,12 +2,13 @@
 
 use crate::bench::Bench;
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "demo",
     "capture",
     "inspect",
     "flows",
     "extract",
+    "import",
     "train",
     "evaluate",
     "score",

@@ -2,13 +2,13 @@
 //! whole minute, `08:55:58` a second, six decimals a microsecond.
 
 /// What is said to users of the forms that [`written`] reads.
-pub(super) const TIME: &str = "a time such as 3/7/2017 8:55, 03/07/2017 08:55:58 AM, 2017-07-03 11:55:58.250000 or 2017-07-03T11:55:58Z";
+pub(crate) const TIME: &str = "a time such as 3/7/2017 8:55, 03/07/2017 08:55:58 AM, 2017-07-03 11:55:58.250000 or 2017-07-03T11:55:58Z";
 
 const SECOND_NS: i64 = 1_000_000_000;
 
 /// The first and last ns since the UNIX epoch that a date and time stand for. Dates with slashes have the day
 /// first. A time without a zone is that of a clock `offset_s` seconds ahead of UTC.
-pub(super) fn written(text: &str, offset_s: i32) -> Option<(i64, i64)> {
+pub(crate) fn written(text: &str, offset_s: i32) -> Option<(i64, i64)> {
     let (day, time) = text.trim().split_once([' ', 'T'])?;
     let days = if day.contains('/') { slashed(day)? } else { dashed(day)? };
     let (time, offset_s) = zoned(time.trim(), offset_s)?;

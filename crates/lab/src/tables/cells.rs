@@ -301,11 +301,13 @@ impl Columns {
 /// # Errors
 /// [`LabError::Table`] when there is no column, one without a name, or one name twice.
 pub(crate) fn check_names(path: &Path, names: &[String]) -> Result<(), LabError> {
-    let refuse = |found: String| LabError::Table {
+    let refuse = |found: String| {
+        LabError::Table {
         place: format!("{}, header", path.display()),
         expected: "one distinct name per column".to_owned(),
         found,
-        advice: "the first line must name the columns".to_owned(),
+        advice: "the first line must name the columns; `cormorant import` reads data sets without names, as of the KDD Cup".to_owned(),
+    }
     };
     if names.is_empty() {
         return Err(refuse("no column".to_owned()));

@@ -261,7 +261,11 @@ fn normal_type(field: &Field, role: Role) -> Option<DataType> {
     }
 }
 
-fn normal_array(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, String> {
+/// The array as one of the five types.
+///
+/// # Errors
+/// A value that the type does not hold, in words.
+pub(crate) fn normal_array(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, String> {
     if array.data_type() == data_type {
         return Ok(Arc::clone(array));
     }

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod extract;
 pub mod flows;
 pub mod hunt;
+pub mod import;
 pub mod inspect;
 pub mod score;
 pub mod train;

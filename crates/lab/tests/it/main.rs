@@ -2,6 +2,7 @@
 
 mod faults;
 mod formats;
+mod import;
 mod invariance;
 mod labels;
 mod lists;

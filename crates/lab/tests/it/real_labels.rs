@@ -31,7 +31,7 @@ fn files_of_cic_suricata_and_zeek_are_understood() {
 }
 
 /// Where the shared tables are unpacked.
-fn tables() -> Option<PathBuf> {
+pub(crate) fn tables() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let shared = std::env::var_os("CORMORANT_SHARED").map_or(beside, PathBuf::from);
     let unpack = shared.join("data/unpack.sh");
@@ -40,7 +40,7 @@ fn tables() -> Option<PathBuf> {
     Some(Path::new(&folder).join("tables")).filter(|folder| folder.is_dir())
 }
 
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     assert!(std::env::var_os("CORMORANT_NO_SKIP").is_none(), "skipping is forbidden: {why}");
     // Past the test harness, which keeps what passing tests print to itself.
     let _ = writeln!(std::io::stderr(), "skipped: {why}");

@@ -91,6 +91,52 @@ fn damaged_sections_under_right_checksums_never_panic() {
     }
 }
 
+/// Lengths that lie, under right checksums, in a process that may have 1 GiB of addresses: a reader that believed one of
+/// them, 2^32 - 1 elements or a section of 2^30 bytes, would be stopped by the system.
+#[test]
+fn lengths_that_lie_cost_no_memory() {
+    const CHILD: &str = "CORMORANT_LITTLE_MEMORY";
+    if std::env::var_os(CHILD).is_some() {
+        return lie_about_lengths();
+    }
+    let script = "ulimit -v 1048576 || exit 9; exec \"$0\" --exact corm::lengths_that_lie_cost_no_memory --test-threads 1";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script]).arg(std::env::current_exe().unwrap()).env(CHILD, "1");
+    let Ok(outcome) = shell.output() else { return eprintln!("skipped: there is no sh") };
+    let said =
+        String::from_utf8_lossy(&outcome.stdout).into_owned() + &String::from_utf8_lossy(&outcome.stderr);
+    match outcome.status.code() {
+        Some(9) => eprintln!("skipped: memory cannot be limited here"),
+        code => assert!(code == Some(0) && said.contains("1 passed"), "{said}"),
+    }
+}
+
+fn lie_about_lengths() {
+    for model in ["logistic", "decision-tree", "random-forest", "isolation-forest"] {
+        let file = std::fs::read(fixture(&format!("v1-{model}.corm"))).unwrap();
+        let sections: Vec<(corm::Tag, Vec<u8>)> =
+            corm::read(&file).unwrap().into_iter().map(|(tag, body)| (tag, body.to_vec())).collect();
+        let packed = (0..sections.len()).filter(|&place| sections[place].0 != *b"HEAD");
+        for place in packed {
+            for offset in (0..sections[place].1.len()).step_by(3) {
+                // array, map, bytes and text of 2^32 - 1, as MessagePack writes them
+                for lie in [0xdd, 0xdf, 0xc6, 0xdb] {
+                    let mut damaged = sections.clone();
+                    let body = damaged[place].1[offset..].iter_mut();
+                    body.zip([lie, 0xff, 0xff, 0xff, 0xff]).for_each(|(byte, lie)| *byte = lie);
+                    drop(Pipeline::from_bytes(&corm::write(&damaged).unwrap()));
+                }
+            }
+        }
+        let mut long = file.clone();
+        long[16..24].copy_from_slice(&corm::LONGEST_SECTION_BYTES.to_le_bytes());
+        let table_end = 8 + 16 * sections.len();
+        let checksum = crc32fast::hash(&long[..table_end]);
+        long[table_end..table_end + 4].copy_from_slice(&checksum.to_le_bytes());
+        assert!(Pipeline::from_bytes(&long).err().unwrap().to_string().contains("cut short"));
+    }
+}
+
 fn use_everything(pipeline: &Pipeline, table: &Table) {
     let few = table.take_rows(&[0, 1, 28]);
     drop((pipeline.score(&few, &ctx()), pipeline.evaluate(&few, &ctx()), pipeline.to_bytes()));
