@@ -1,11 +1,13 @@
 //! Honest measurement: who may learn from what ([`split`]), how well it went ([`metrics`], [`classes`], [`curves`],
-//! [`probability`], [`ranking`], [`cost`]), and how sure that is ([`bootstrap`]).
+//! [`probability`], [`ranking`], [`cost`]), how sure that is ([`bootstrap`]),
+//! and what a feature is worth ([`permutation`]).
 
 pub mod bootstrap;
 pub mod classes;
 pub mod cost;
 pub mod curves;
 pub mod metrics;
+pub mod permutation;
 pub mod probability;
 pub mod ranking;
 pub mod split;

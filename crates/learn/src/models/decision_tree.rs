@@ -81,6 +81,7 @@ pub(super) fn columns_tried(params: &Params, columns: usize) -> usize {
 pub(super) struct TreeEstimator {
     pub(super) trees: usize,
     pub(super) bootstrap: Option<f64>,
+    pub(super) random_cuts: bool,
     pub(super) params: Params,
 }
 
@@ -91,6 +92,7 @@ impl Estimator for TreeEstimator {
             min_split: self.params.int("min_samples_split"),
             min_leaf: self.params.int("min_samples_leaf"),
             columns_per_split: columns_tried(&self.params, data.x.columns()),
+            random_cuts: self.random_cuts,
         };
         let criterion =
             if self.params.text("criterion") == "gini" { Criterion::Gini } else { Criterion::Entropy };
@@ -101,7 +103,7 @@ impl Estimator for TreeEstimator {
 }
 
 fn build(params: &Params) -> Result<Box<dyn Estimator>, LearnError> {
-    Ok(Box::new(TreeEstimator { trees: 1, bootstrap: None, params: params.clone() }))
+    Ok(Box::new(TreeEstimator { trees: 1, bootstrap: None, random_cuts: false, params: params.clone() }))
 }
 
 pub(super) fn load(bytes: &[u8]) -> Result<Box<dyn Model>, LearnError> {

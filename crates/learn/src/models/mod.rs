@@ -2,6 +2,7 @@
 
 mod bernoulli_nb;
 mod decision_tree;
+mod extra_trees;
 mod gaussian_nb;
 mod gradient_boosting;
 mod isolation_forest;
@@ -25,6 +26,7 @@ pub static MODELS: &[&ModelSpec] = &[
     &mlp::SPEC,
     &decision_tree::SPEC,
     &random_forest::SPEC,
+    &extra_trees::SPEC,
     &gradient_boosting::SPEC,
     &isolation_forest::SPEC,
 ];

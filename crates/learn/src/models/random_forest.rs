@@ -23,33 +23,42 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
 };
 
 const PARAMS: &[ParamSpec] = &[
-    ParamSpec {
-        name: "trees",
-        kind: ParamKind::Int { min: 1, max: 10_000 },
-        default: "100",
-        doc: "Number of trees.",
-    },
+    TREES,
     CRITERION,
     MAX_DEPTH,
     MIN_SPLIT,
     MIN_LEAF,
     max_features("sqrt"),
-    ParamSpec {
-        name: "bootstrap",
-        kind: ParamKind::Bool,
-        default: "true",
-        doc: "Whether each tree sees rows drawn with replacement rather than all rows.",
-    },
-    ParamSpec {
-        name: "max_samples",
-        kind: ParamKind::Float { min: 1e-6, max: 1.0 },
-        default: "1",
-        doc: "Rows drawn for each tree, as a share of all rows.",
-    },
+    bootstrap("true"),
+    MAX_SAMPLES,
     CLASS_WEIGHT,
 ];
 
+pub(super) const TREES: ParamSpec = ParamSpec {
+    name: "trees",
+    kind: ParamKind::Int { min: 1, max: 10_000 },
+    default: "100",
+    doc: "Number of trees.",
+};
+
+pub(super) const MAX_SAMPLES: ParamSpec = ParamSpec {
+    name: "max_samples",
+    kind: ParamKind::Float { min: 1e-6, max: 1.0 },
+    default: "1",
+    doc: "Rows drawn for each tree, as a share of all rows.",
+};
+
+pub(super) const fn bootstrap(default: &'static str) -> ParamSpec {
+    ParamSpec {
+        name: "bootstrap",
+        kind: ParamKind::Bool,
+        default,
+        doc: "Whether each tree sees rows drawn with replacement rather than all rows.",
+    }
+}
+
 fn build(params: &Params) -> Result<Box<dyn Estimator>, LearnError> {
     let bootstrap = params.bool("bootstrap").then(|| params.float("max_samples"));
-    Ok(Box::new(TreeEstimator { trees: params.int("trees"), bootstrap, params: params.clone() }))
+    let trees = params.int("trees");
+    Ok(Box::new(TreeEstimator { trees, bootstrap, random_cuts: false, params: params.clone() }))
 }

@@ -175,6 +175,6 @@ mod tests {
         assert!(made.iter().zip([-length, 0.0, length, 0.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{made:?}");
         let given = [("components".to_owned(), "1.5".to_owned())].into();
         let params = Params::check(SPEC.name, SPEC.params, &given).unwrap();
-        assert!(fit(&params, &[]).is_err());
+        assert!(fit(&params, &[], Labels::NONE).is_err());
     }
 }

@@ -69,6 +69,22 @@ impl Cuts {
         low + nearest as u8
     }
 
+    /// Of the cuts that part bin `low` from bin `high`, that at `share` of the way from the lower bin's middle to the
+    /// upper one's: of columns that keep every value a bin, the way from value to value.
+    pub(super) fn random(&self, column: usize, low: u8, high: u8, share: f64) -> u8 {
+        let cuts = self.of(column);
+        let middle = |bin: usize| match (bin.checked_sub(1).map(|below| cuts[below]), cuts.get(bin)) {
+            (Some(below), Some(&above)) => f64::midpoint(below, above),
+            (Some(below), None) => below + (below - cuts[bin.saturating_sub(2)]) / 2.0,
+            (None, Some(&above)) => above - (cuts[1.min(cuts.len() - 1)] - above) / 2.0,
+            (None, None) => 0.0,
+        };
+        let (low, high) = (usize::from(low), usize::from(high));
+        let (from, to) = (middle(low), middle(high));
+        let drawn = from * (1.0 - share) + to * share;
+        cuts.partition_point(|&cut| cut < drawn).clamp(low, high - 1) as u8
+    }
+
     /// The code of a value.
     #[inline]
     pub(super) fn code(&self, column: usize, value: f64) -> u8 {
@@ -130,6 +146,11 @@ impl Bins {
     pub(super) fn row(&self, row: usize) -> &[u8] {
         let columns = self.columns();
         &self.by_row[row * columns..(row + 1) * columns]
+    }
+
+    /// [`Cuts::random`].
+    pub(super) fn random_cut(&self, column: usize, low: u8, high: u8, share: f64) -> u8 {
+        self.cuts.random(column, low, high, share)
     }
 
     /// [`Cuts::middle`].

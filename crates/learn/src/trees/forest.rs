@@ -90,6 +90,8 @@ pub(crate) struct Forest {
     pub(super) leaves: Vec<f64>,
     /// Share of each column in the decrease of impurity.
     pub(super) importances: Vec<f64>,
+    /// Columns that any split looks at.
+    pub(super) used: Vec<u16>,
     /// Most different columns on one path.
     path_columns: usize,
 }
@@ -112,7 +114,11 @@ impl Forest {
             let node = nodes[place as usize];
             (!node.is_leaf()).then_some((usize::from(node.column), node.target))
         });
-        Self { cuts, outputs, nodes, covers, roots, leaves, importances, path_columns }
+        let mut used: Vec<u16> =
+            nodes.iter().filter(|node| !node.is_leaf()).map(|node| node.column).collect();
+        used.sort_unstable();
+        used.dedup();
+        Self { cuts, outputs, nodes, covers, roots, leaves, importances, used, path_columns }
     }
 
     /// The shares of a leaf.

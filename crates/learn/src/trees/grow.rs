@@ -3,6 +3,7 @@
 //! Large nodes read codes column by column. A node whose codes fit the first-level cache copies them out, row by
 //! row, and its whole subtree is grown on the copy: in a forest grown to purity most of the time goes to such nodes.
 
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::bins::{Bins, MISSING};
@@ -24,6 +25,8 @@ pub(crate) struct Growth {
     pub(crate) min_leaf: usize,
     /// Columns drawn per split.
     pub(crate) columns_per_split: usize,
+    /// Whether each drawn column is cut once, at random, rather than where that is best.
+    pub(crate) random_cuts: bool,
 }
 
 /// A grown tree; its leaves are numbered in [`Node::target`].
@@ -49,8 +52,19 @@ pub(super) fn grow<T: Tally>(
     let draw = ColumnDraw::new(bins.columns(), growth.columns_per_split);
     let importances = vec![0.0; bins.columns()];
     let grown = Grown { nodes: vec![Node::leaf(0)], covers: vec![0.0], leaves: Vec::new(), importances };
-    let mut grower =
-        Grower { bins, tally, items, spare, growth, draw, rng, copy: Vec::new(), grown, leaves: 0 };
+    let mut grower = Grower {
+        bins,
+        tally,
+        items,
+        spare,
+        growth,
+        draw,
+        cut_rng: rng.clone(),
+        rng,
+        copy: Vec::new(),
+        grown,
+        leaves: 0,
+    };
     grower.run();
     grower.grown
 }
@@ -65,6 +79,8 @@ struct Grower<'a, T: Tally> {
     growth: Growth,
     draw: ColumnDraw,
     rng: ChaCha8Rng,
+    /// Draws random cuts; apart from `rng`, which is busy drawing columns.
+    cut_rng: ChaCha8Rng,
     /// Codes of the small subtree being grown, row by row.
     copy: Vec<u8>,
     grown: Grown,
@@ -142,7 +158,13 @@ impl<T: Tally> Grower<'_, T> {
         while let Some(index) = draw.next() {
             let codes = codes(self.bins, &self.copy, task.copied, index);
             let column = Column { index, codes, is_binary: self.bins.is_binary(index) };
-            if self.tally.search(column, items, &task.sum, self.growth.min_leaf, &mut best) {
+            let varies = if self.growth.random_cuts {
+                let random = RandomCut { bins: self.bins, tally: &self.tally, spare: &mut self.spare };
+                random.search(column, items, &mut self.cut_rng, self.growth.min_leaf, &mut best)
+            } else {
+                self.tally.search(column, items, &task.sum, self.growth.min_leaf, &mut best)
+            };
+            if varies {
                 draw.varies();
             } else {
                 draw.constant();
@@ -177,6 +199,69 @@ impl<T: Tally> Grower<'_, T> {
         let [left, right] = [&children[0], &children[1]].map(|child| self.tally.impurity(&child.sum));
         self.grown.importances[best.column] += self.tally.impurity(&task.sum) - left - right;
         children
+    }
+}
+
+/// One cut of a column, drawn at random (Geurts, Ernst & Wehenkel 2006, "Pick a random split").
+struct RandomCut<'a, T: Tally> {
+    bins: &'a Bins,
+    tally: &'a T,
+    /// Room for the rows of both sides.
+    spare: &'a mut [Item<T::Mark>],
+}
+
+impl<T: Tally> RandomCut<'_, T> {
+    /// Draws uniformly between the lowest and the highest value, tries missing values on either side, and keeps the
+    /// better in `best` when it beats that. Whether the column varies.
+    fn search(
+        mut self,
+        column: Column<'_>,
+        items: &[Item<T::Mark>],
+        rng: &mut ChaCha8Rng,
+        leaf_rows: usize,
+        best: &mut Option<Best>,
+    ) -> bool {
+        let codes = || items.iter().map(|item| column.codes[item.at as usize]);
+        let (mut low, mut high, mut missing) = (MISSING, 0, false);
+        for code in codes() {
+            if code == MISSING {
+                missing = true;
+            } else {
+                (low, high) = (low.min(code), high.max(code));
+            }
+        }
+        if low > high || (low == high && !missing) {
+            return false;
+        }
+        let cut =
+            if low == high { high } else { self.bins.random_cut(column.index, low, high, rng.random()) };
+        for missing_left in [false, true].into_iter().take(if missing && low < high { 2 } else { 1 }) {
+            let (lefts, score) = self.part(items, column.codes, cut, missing_left);
+            let enough = lefts.min(items.len() - lefts) >= leaf_rows.max(1);
+            if enough && best.is_none_or(|best| score > best.score) {
+                let missing_left = missing.then_some(missing_left);
+                *best = Some(Best { score, column: column.index, low: cut, high: cut, missing_left });
+            }
+        }
+        true
+    }
+
+    /// How many rows go left, and minus the weighted impurity of both sides.
+    fn part(&mut self, items: &[Item<T::Mark>], codes: &[u8], cut: u8, missing_left: bool) -> (usize, f64) {
+        let (shift, cut) = shifted(cut, missing_left);
+        let (mut lefts, mut rights) = (0, items.len());
+        for &item in items {
+            if codes[item.at as usize].wrapping_add(shift) <= cut {
+                self.spare[lefts] = item;
+                lefts += 1;
+            } else {
+                rights -= 1;
+                self.spare[rights] = item;
+            }
+        }
+        let sides = [&self.spare[..lefts], &self.spare[lefts..items.len()]];
+        let [left, right] = sides.map(|side| self.tally.impurity(&self.tally.sum(side)));
+        (lefts, -(left + right))
     }
 }
 
