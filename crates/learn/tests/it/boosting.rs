@@ -79,11 +79,14 @@ impl Naive<'_> {
         };
         let mut margins = vec![start; self.y.len()];
         for _ in 0..rounds {
-            let before = margins.clone();
-            for output in 0..outputs {
-                let derivatives: Vec<[f64; 2]> =
-                    (0..self.y.len()).map(|row| self.derivatives(row, output, &before[row])).collect();
-                for (rows, value) in self.tree(&derivatives) {
+            let trees: Vec<_> = (0..outputs)
+                .map(|output| {
+                    let derivatives = |row: usize| self.derivatives(row, output, &margins[row]);
+                    self.tree(&(0..self.y.len()).map(derivatives).collect::<Vec<_>>())
+                })
+                .collect();
+            for (output, leaves) in trees.into_iter().enumerate() {
+                for (rows, value) in leaves {
                     rows.iter().for_each(|&row| margins[row][output] += self.rate * value);
                 }
             }
@@ -222,9 +225,7 @@ fn rare_columns_that_share_a_byte_change_nothing() {
     let mut apart = shared.clone();
     for row in 0..2000 {
         let line = apart.row_mut(row);
-        for place in 1..4 {
-            line[place] = 1.0 - turned(&line[place]);
-        }
+        line[1..].iter_mut().for_each(|value| *value = 1.0 - turned(value));
     }
     let params = [("iterations", "10"), ("max_leaf_nodes", "8")];
     let a = scores(&*fit(&params, &Train::labelled(&shared, &y, 2)), &shared);
@@ -271,8 +272,8 @@ fn one_split_parts_categories_as_the_best_of_all_subsets_does() {
             .enumerate()
             .filter(|(place, _)| of(*place))
             .fold((0, 0), |sum, (_, s)| (sum.0 + s.1, sum.1 + s.2));
-        let n = f64::from(zeros + ones);
-        let (first, second) = (n * p - f64::from(ones), n * p * (1.0 - p));
+        let n = (zeros + ones) as f64;
+        let (first, second) = (n * p - ones as f64, n * p * (1.0 - p));
         (first * first / second, -first / second)
     };
     let worth = |set: u32| side(set, true).0 + side(set, false).0;
