@@ -408,11 +408,7 @@ fn every_option_gives_the_same_bytes_on_any_number_of_threads() {
         let saved = |threads| try_fit(&params, &data, threads).unwrap().save().unwrap();
         let one = saved(1);
         assert!(one == saved(2) && one == saved(7), "{option:?}");
-        assert_eq!(
-            one != plain,
-            option.0 != "class_weight",
-            "{option:?} does what it says (the classes are even)"
-        );
+        assert!(one != plain, "{option:?} does nothing");
     }
 }
 
