@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures our models beside scikit-learn's on NSL-KDD: time and CPU to fit and score, and quality.
+"""Measures our models beside scikit-learn's (and LightGBM's and XGBoost's) on NSL-KDD: time and CPU to fit and score, and quality.
 
 Both sides read the same matrix file, fit with the same hyperparameters (scikit-learn's defaults)
 and write their scores; the quality figures come from one function. Rounds are interleaved and each
@@ -20,11 +20,15 @@ import measure
 
 HERE = Path(__file__).parent
 NOVELTY = {"isolation-forest"}
-SERIAL = {"decision-tree", "gaussian-nb", "bernoulli-nb", "multinomial-nb"}  # scikit-learn fits them on one thread
-PEERS = {"logistic": ["sklearn", "sklearn:newton"]}
+# scikit-learn builds one tree on one thread, and fits naive Bayes on one
+SERIAL = {"decision-tree", "gaussian-nb", "bernoulli-nb", "multinomial-nb"}
+PEERS = {
+    "logistic": ["sklearn", "sklearn:newton"],
+    "gradient-boosting": ["sklearn", "sklearn:lightgbm", "sklearn:xgboost"],
+}
 NAMES = [
-    "random-forest", "decision-tree", "logistic", "logistic-l1", "linear-svm", "isolation-forest", "gaussian-nb", "bernoulli-nb",
-    "multinomial-nb",
+    "random-forest", "decision-tree", "gradient-boosting", "logistic", "logistic-l1", "linear-svm", "isolation-forest",
+    "gaussian-nb", "bernoulli-nb", "multinomial-nb", "mlp",
 ]  # fmt: skip
 OURS = {"logistic-l1": ["logistic", "penalty=l1"]}  # what our program takes for a name: model and parameters
 
@@ -75,7 +79,7 @@ def arguments():
 
 def versions():
     freeze = measure.CACHE / "freeze.txt"
-    wanted = ("scikit-learn", "numpy", "scipy")
+    wanted = ("scikit-learn", "lightgbm", "xgboost", "numpy", "scipy")
     return [line for line in freeze.read_text().split() if line.startswith(wanted)] if freeze.exists() else []
 
 
@@ -252,19 +256,20 @@ def rows_table(records):
 
 
 def ratios(records):
-    """Ours against scikit-learn, and whether thread counts change our scores."""
+    """Ours against each peer, and whether thread counts change our scores."""
     lines = []
     groups = grouped(records, "model", "threads", "side")
     for (model, threads, side), ours in groups.items():
         if side != "cormorant":
             continue
-        theirs = groups[model, threads, "sklearn"]
-        words = [
-            f"{what} {median(theirs, key) / median(ours, key):.2f} x as fast"
-            for what, key in (("fit", "fit_s"), ("fit CPU", "fit_cpu_s"), ("score", "score_s"), ("score CPU", "score_cpu_s"))
-        ]
-        gap = median(ours, "auc") - median(theirs, "auc")
-        lines.append(f"{model}, {threads} thread(s): {', '.join(words)}; AUC {gap:+.5f}")
+        for peer in PEERS.get(model, ["sklearn"]):
+            theirs = groups[model, threads, peer]
+            words = [
+                f"{what} {median(theirs, key) / median(ours, key):.2f} x as fast"
+                for what, key in (("fit", "fit_s"), ("fit CPU", "fit_cpu_s"), ("score", "score_s"), ("score CPU", "score_cpu_s"))
+            ]
+            gap = median(ours, "auc") - median(theirs, "auc")
+            lines.append(f"{model} beside {peer}, {threads} thread(s): {', '.join(words)}; AUC {gap:+.5f}")
     for (model, seed), runs in grouped([r for r in records if r["side"] == "cormorant"], "model", "seed").items():
         if len({r["sha256"] for r in runs}) > 1:
             lines.append(f"{model} seed {seed}: SCORES DIFFER between thread counts")

@@ -1,4 +1,6 @@
-"""scikit-learn's side of `models.py`, with scikit-learn's defaults.
+"""The peers' side of `models.py`: scikit-learn, LightGBM and XGBoost with their defaults.
+
+XGBoost grows leaf by leaf here, with as many leaves and bins and the same learning rate as the others.
 
 Usage: sklearn_models.py MODEL TRAIN TEST SCORES --threads N --seed N. After each stage (loaded,
 fitted, scored) it prints the stage's name and waits for a line, so that the runner can read the
@@ -11,7 +13,7 @@ import sys
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
-from sklearn.ensemble import IsolationForest, RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
 from sklearn.svm import LinearSVC
@@ -19,9 +21,29 @@ from sklearn.tree import DecisionTreeClassifier
 
 import nslkdd
 
+
+
+def lightgbm(args):
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(n_jobs=args.threads, random_state=args.seed, verbose=-1)
+
+
+def xgboost(args):
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(
+        n_estimators=100, learning_rate=0.1, max_leaves=31, max_depth=0, grow_policy="lossguide", max_bin=255,
+        tree_method="hist", n_jobs=args.threads, random_state=args.seed,
+    )  # fmt: skip
+
+
 MODELS = {
     "random-forest": lambda a: RandomForestClassifier(n_jobs=a.threads, random_state=a.seed),
     "decision-tree": lambda a: DecisionTreeClassifier(random_state=a.seed),
+    "gradient-boosting": lambda a: HistGradientBoostingClassifier(early_stopping=False, random_state=a.seed),
+    "gradient-boosting:lightgbm": lightgbm,
+    "gradient-boosting:xgboost": xgboost,
     "logistic": lambda a: LogisticRegression(max_iter=10_000),
     "logistic:newton": lambda a: LogisticRegression(solver="newton-cholesky", tol=1e-10, max_iter=200),
     "logistic-l1": lambda a: LogisticRegression(penalty="l1", solver="liblinear", random_state=a.seed),

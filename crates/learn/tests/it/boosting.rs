@@ -79,11 +79,14 @@ impl Naive<'_> {
         };
         let mut margins = vec![start; self.y.len()];
         for _ in 0..rounds {
-            let before = margins.clone();
-            for output in 0..outputs {
-                let derivatives: Vec<[f64; 2]> =
-                    (0..self.y.len()).map(|row| self.derivatives(row, output, &before[row])).collect();
-                for (rows, value) in self.tree(&derivatives) {
+            let trees: Vec<_> = (0..outputs)
+                .map(|output| {
+                    let derivatives = |row: usize| self.derivatives(row, output, &margins[row]);
+                    self.tree(&(0..self.y.len()).map(derivatives).collect::<Vec<_>>())
+                })
+                .collect();
+            for (output, leaves) in trees.into_iter().enumerate() {
+                for (rows, value) in leaves {
                     rows.iter().for_each(|&row| margins[row][output] += self.rate * value);
                 }
             }
@@ -222,9 +225,7 @@ fn rare_columns_that_share_a_byte_change_nothing() {
     let mut apart = shared.clone();
     for row in 0..2000 {
         let line = apart.row_mut(row);
-        for place in 1..4 {
-            line[place] = 1.0 - turned(&line[place]);
-        }
+        line[1..].iter_mut().for_each(|value| *value = 1.0 - turned(value));
     }
     let params = [("iterations", "10"), ("max_leaf_nodes", "8")];
     let a = scores(&*fit(&params, &Train::labelled(&shared, &y, 2)), &shared);
@@ -407,11 +408,7 @@ fn every_option_gives_the_same_bytes_on_any_number_of_threads() {
         let saved = |threads| try_fit(&params, &data, threads).unwrap().save().unwrap();
         let one = saved(1);
         assert!(one == saved(2) && one == saved(7), "{option:?}");
-        assert_eq!(
-            one != plain,
-            option.0 != "class_weight",
-            "{option:?} does what it says (the classes are even)"
-        );
+        assert!(one != plain, "{option:?} does nothing");
     }
 }
 

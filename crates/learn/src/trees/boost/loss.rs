@@ -42,22 +42,21 @@ impl Margins {
         loss / weight
     }
 
-    /// The probability of each class, class after class; not needed for two classes.
+    /// The probability of each class, row after row; not needed for two classes.
     pub(super) fn probabilities(&self) -> Vec<f64> {
         let outputs = self.outputs();
         if outputs == 1 {
             return Vec::new();
         }
-        let by_row: Vec<f64> = (0..self.rows)
-            .into_par_iter()
-            .with_min_len(CHUNK)
-            .flat_map_iter(|row| {
-                let mut margins: Vec<f64> = (0..outputs).map(|k| self.values[k * self.rows + row]).collect();
-                softmax(&mut margins);
-                margins
-            })
-            .collect();
-        (0..outputs).flat_map(|k| by_row.iter().skip(k).step_by(outputs).copied()).collect()
+        let mut probabilities = vec![0.0; self.values.len()];
+        probabilities.par_chunks_mut(CHUNK * outputs).enumerate().for_each(|(chunk, lines)| {
+            for (row, line) in lines.chunks_exact_mut(outputs).enumerate() {
+                let margin = |k: usize| self.values[k * self.rows + chunk * CHUNK + row];
+                line.iter_mut().enumerate().for_each(|(k, value)| *value = margin(k));
+                softmax(line);
+            }
+        });
+        probabilities
     }
 
     /// First and second derivative of each row's loss by the margin of `output`.
@@ -70,15 +69,20 @@ impl Margins {
         out: &mut [[f64; 2]],
     ) {
         let outputs = self.outputs();
-        let (source, class) =
-            if outputs == 1 { (&self.values[..], 1) } else { (probabilities, output as u32) };
         // The second derivative of a softmax is scaled up as the other margins move along (Friedman 2001, equation 31).
-        let factor = if outputs == 1 { 1.0 } else { outputs as f64 / (outputs as f64 - 1.0) };
-        let source = &source[output * self.rows..][..self.rows];
-        let rows = source.par_chunks(CHUNK).zip(y.par_chunks(CHUNK)).zip(weights.par_chunks(CHUNK));
-        out.par_chunks_mut(CHUNK).zip(rows).for_each(|(out, ((source, y), weights))| {
-            for (((out, &value), &y), &weight) in out.iter_mut().zip(source).zip(y).zip(weights) {
-                let p = if outputs == 1 { sigmoid(value) } else { value };
+        let (class, factor) =
+            if outputs == 1 { (1, 1.0) } else { (output as u32, outputs as f64 / (outputs as f64 - 1.0)) };
+        let rows = y.par_chunks(CHUNK).zip(weights.par_chunks(CHUNK)).enumerate();
+        out.par_chunks_mut(CHUNK).zip(rows).for_each(|(out, (chunk, (y, weights)))| {
+            let first = chunk * CHUNK;
+            for (row, (((out, &y), &weight), &margin)) in
+                out.iter_mut().zip(y).zip(weights).zip(&self.values[first..]).enumerate()
+            {
+                let p = if outputs == 1 {
+                    sigmoid(margin)
+                } else {
+                    probabilities[(first + row) * outputs + output]
+                };
                 let truth = f64::from(u8::from(y == class));
                 *out = [weight * (p - truth), factor * weight * p * (1.0 - p)];
             }

@@ -59,14 +59,16 @@ impl Node {
         self.kind == Self::LEAF
     }
 
-    /// Whether a value goes right.
+    /// Whether a value goes right of a split.
     #[inline]
     pub(super) fn goes_right(self, sets: &CategorySets, value: f64) -> bool {
-        match self.kind {
-            Self::SET => !sets.has(self.value as usize, value),
-            Self::CUT_MISSING_LEFT => value > self.value,
-            _ => value.is_nan() || value > self.value,
-        }
+        if self.kind == Self::SET { !sets.has(self.value as usize, value) } else { self.is_below(value) }
+    }
+
+    /// Whether a value goes right of a cut; without a branch, for the processor could not foresee it.
+    #[inline]
+    pub(super) fn is_below(self, value: f64) -> bool {
+        (value > self.value) | (value.is_nan() & (self.kind == Self::CUT))
     }
 }
 

@@ -58,13 +58,15 @@ impl Boosted {
         let (classes, outputs) = (self.start.len(), self.outputs());
         let skipped = usize::from(classes == 1);
         out.chunks_exact_mut(outputs).for_each(|line| line[skipped..].copy_from_slice(&self.start));
+        let has_sets = !self.sets.ends.is_empty();
         for (tree, &root) in self.roots.iter().enumerate() {
             let place = skipped + tree % classes;
             for (group, lines) in out.chunks_mut(LANES * outputs).enumerate() {
                 let row = first + group * LANES;
                 if lines.len() == LANES * outputs {
                     let rows: [&[f64]; LANES] = std::array::from_fn(|lane| x.row(row + lane));
-                    let values = self.walk(root, rows);
+                    let values =
+                        if has_sets { self.walk::<true>(root, rows) } else { self.walk::<false>(root, rows) };
                     let lines = lines.chunks_exact_mut(outputs);
                     lines.zip(values).for_each(|(line, value)| line[place] += value);
                 } else {
@@ -77,15 +79,17 @@ impl Boosted {
         out.chunks_exact_mut(outputs).for_each(Self::link);
     }
 
-    /// The values of the leaves that rows reach; a row that is there waits for the others.
+    /// The values of the leaves that rows reach; a row that is there waits for the others. `SETS`: whether there can be
+    /// splits by sets.
     #[inline]
-    fn walk(&self, root: u32, rows: [&[f64]; LANES]) -> [f64; LANES] {
+    fn walk<const SETS: bool>(&self, root: u32, rows: [&[f64]; LANES]) -> [f64; LANES] {
         let mut at = [root; LANES];
         loop {
             let mut walking = false;
             for (at, row) in at.iter_mut().zip(rows) {
                 let node = self.nodes[*at as usize];
-                let right = node.goes_right(&self.sets, row[usize::from(node.column)]);
+                let value = row[usize::from(node.column)];
+                let right = if SETS { node.goes_right(&self.sets, value) } else { node.is_below(value) };
                 let next = node.target + u32::from(right);
                 *at = if node.is_leaf() { *at } else { next };
                 walking |= !node.is_leaf();
