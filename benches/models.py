@@ -24,6 +24,7 @@ SERIAL = {"decision-tree", "gaussian-nb", "bernoulli-nb", "multinomial-nb"}  # s
 PEERS = {"logistic": ["sklearn", "sklearn:newton"]}
 NAMES = [
     "random-forest", "decision-tree", "logistic", "isolation-forest", "gaussian-nb", "bernoulli-nb", "multinomial-nb",
+    "mlp",
 ]  # fmt: skip
 
 

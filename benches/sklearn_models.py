@@ -10,9 +10,11 @@ import sys
 
 import numpy as np
 from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 import nslkdd
@@ -25,6 +27,7 @@ MODELS = {
     "gaussian-nb": lambda a: GaussianNB(),
     "bernoulli-nb": lambda a: BernoulliNB(),
     "multinomial-nb": lambda a: MultinomialNB(),
+    "mlp": lambda a: MLPClassifier(random_state=a.seed),
     "isolation-forest": lambda a: IsolationForest(n_jobs=a.threads, random_state=a.seed),
 }
 
@@ -40,6 +43,8 @@ def main():
     (x, y), (test, _) = nslkdd.read_matrix(args.train), nslkdd.read_matrix(args.test)
     if args.model == "k-means":
         return k_means(x, args)
+    if args.model == "pca":
+        return components(x, args)
     model = MODELS[args.model](args)
     stage("loaded")
     model.fit(x) if args.model == "isolation-forest" else model.fit(x, y)
@@ -56,6 +61,15 @@ def k_means(x, args):
     stage("fitted")
     stage("scored")
     np.asarray([found.inertia_, found.n_iter_], "<f8").tofile(args.scores)
+
+
+def components(x, args):
+    """Ten principal components; the scores are their shares in the variance, and the weights of the first."""
+    stage("loaded")
+    found = PCA(10, random_state=args.seed).fit(x)
+    stage("fitted")
+    stage("scored")
+    np.asarray([*found.explained_variance_ratio_, *found.components_[0]], "<f8").tofile(args.scores)
 
 
 def stage(name):
