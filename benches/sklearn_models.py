@@ -13,10 +13,13 @@ import sys
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
-from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier
+from sklearn.decomposition import PCA
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
-from sklearn.svm import LinearSVC
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 import nslkdd
@@ -40,6 +43,9 @@ def xgboost(args):
 
 MODELS = {
     "random-forest": lambda a: RandomForestClassifier(n_jobs=a.threads, random_state=a.seed),
+    "extra-trees": lambda a: ExtraTreesClassifier(n_jobs=a.threads, random_state=a.seed),
+    "svm": lambda a: CalibratedClassifierCV(SVC(random_state=a.seed), cv=5, ensemble=False),
+    "k-neighbours": lambda a: KNeighborsClassifier(n_jobs=a.threads),
     "decision-tree": lambda a: DecisionTreeClassifier(random_state=a.seed),
     "gradient-boosting": lambda a: HistGradientBoostingClassifier(early_stopping=False, random_state=a.seed),
     "gradient-boosting:lightgbm": lightgbm,
@@ -52,6 +58,7 @@ MODELS = {
     "gaussian-nb": lambda a: GaussianNB(),
     "bernoulli-nb": lambda a: BernoulliNB(),
     "multinomial-nb": lambda a: MultinomialNB(),
+    "mlp": lambda a: MLPClassifier(random_state=a.seed),
     "isolation-forest": lambda a: IsolationForest(n_jobs=a.threads, random_state=a.seed),
 }
 
@@ -72,6 +79,8 @@ def main():
         x, test = csr_matrix(x), csr_matrix(test)
     if args.model == "k-means":
         return k_means(x, args)
+    if args.model == "pca":
+        return components(x, args)
     model = MODELS[args.model](args)
     stage("loaded")
     model.fit(x) if args.model == "isolation-forest" else model.fit(x, y)
@@ -88,6 +97,15 @@ def k_means(x, args):
     stage("fitted")
     stage("scored")
     np.asarray([found.inertia_, found.n_iter_], "<f8").tofile(args.scores)
+
+
+def components(x, args):
+    """Ten principal components; the scores are their shares in the variance, and the weights of the first."""
+    stage("loaded")
+    found = PCA(10, random_state=args.seed).fit(x)
+    stage("fitted")
+    stage("scored")
+    np.asarray([*found.explained_variance_ratio_, *found.components_[0]], "<f8").tofile(args.scores)
 
 
 def stage(name):

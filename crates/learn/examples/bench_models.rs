@@ -8,7 +8,8 @@
 //! row. The scores: one f64 per test row, the probability of class 1 or the anomaly score; of more than two classes the
 //! probability of each. What the fit has to say of itself goes to standard error.
 //!
-//! MODEL may also be `k-means` (ten centres; `k` is a parameter): the scores are then the inertia and the steps.
+//! MODEL may also be `k-means` (ten centres; `k` is a parameter): the scores are then the inertia and the steps. Or `pca`
+//! (ten components): the scores are then their shares in the variance, and the weights of the first.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -21,11 +22,15 @@ use cormorant_learn::estimator::{Kind, Train};
 use cormorant_learn::matrix::{Matrix, Rows, SparseMatrix};
 use cormorant_learn::models;
 use cormorant_learn::params::Params;
+use cormorant_learn::project::pca::{Keep, Pca};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::from_command_line()?;
     if args.model == "k-means" {
         return k_means(&args);
+    }
+    if args.model == "pca" {
+        return components(&args);
     }
     let spec = models::find(&args.model)?;
     let estimator = (spec.build)(&Params::check(spec.name, spec.params, &args.params)?)?;
@@ -61,6 +66,17 @@ fn k_means(args: &Args) -> Result<(), Box<dyn Error>> {
     stage_over("scored")?;
     let figures = [found.inertia, found.iterations as f64];
     Ok(fs::write(&args.scores, figures.map(f64::to_le_bytes).concat())?)
+}
+
+/// Finds the first ten components of the training rows.
+fn components(args: &Args) -> Result<(), Box<dyn Error>> {
+    let (x, _) = read_matrix(&args.train)?;
+    stage_over("loaded")?;
+    let found = Pca::fit(&x, Keep::Count(10), false, &Ctx::new(args.seed, args.threads))?;
+    stage_over("fitted")?;
+    stage_over("scored")?;
+    let figures = found.explained().iter().chain(found.component(0));
+    Ok(fs::write(&args.scores, figures.flat_map(|figure| figure.to_le_bytes()).collect::<Vec<_>>())?)
 }
 
 /// The command line: four names, then options in any order.

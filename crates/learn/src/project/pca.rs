@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn sparse_columns_have_the_covariance_of_the_book() {
-        let value = |place: u32| if place % 5 == 0 { f64::from(place * 7 % 13) } else { 3.0 };
+        let value = |place: u32| if place.is_multiple_of(5) { f64::from(place * 7 % 13) } else { 3.0 };
         let x = Matrix::from_values(60, 4, (0..240).map(value).collect());
         let (_, means, found) = covariance(&x, &Ctx::new(0, 1)).unwrap();
         for i in 0..4 {
