@@ -338,3 +338,46 @@ fn classes(target: Target, table: &Table) -> Result<(Vec<String>, Vec<u32>), Lea
     let y = names.iter().map(place).collect();
     Ok((classes, y))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{Field, TextColumn};
+
+    /// Learns nothing, but says which columns it was told are categories.
+    struct Probe;
+
+    impl Estimator for Probe {
+        fn fit(&self, data: &Train<'_>, _: &Ctx) -> Result<Box<dyn Model>, LearnError> {
+            Err(LearnError::Data(format!("{:?}", data.categorical)))
+        }
+    }
+
+    #[test]
+    fn models_that_know_categories_are_told_which_columns_are_codes() {
+        let words = |words: [&'static str; 4]| Column::Text(TextColumn::from_texts(words.map(Some)));
+        let table = Table::new(
+            vec![
+                Field::new("bytes", "", Role::Feature),
+                Field::new("service", "", Role::Feature),
+                Field::new("label", "", Role::Label),
+            ],
+            vec![
+                Column::F64(vec![1.0, 2.0, 3.0, 4.0]),
+                words(["http", "dns", "http", "ntp"]),
+                words([BENIGN, MALICIOUS, BENIGN, MALICIOUS]),
+            ],
+        )
+        .unwrap();
+        for (takes_categories, told) in [(true, "Some([false, true])"), (false, "None")] {
+            let known = models::find("decision-tree").unwrap();
+            let model: &'static ModelSpec =
+                Box::leak(Box::new(ModelSpec { takes_categories, takes_missing: true, ..*known }));
+            let mut problem = Problem::new(&PipelineSpec::new(known.name), &table).unwrap();
+            problem.steps = default_steps(model, &table.schema());
+            (problem.model, problem.estimator) = (model, Box::new(Probe));
+            let Err(error) = problem.fit(&[0, 1, 2, 3], &Ctx::new(1, 1)) else { panic!("fitted") };
+            assert_eq!(error.to_string(), told);
+        }
+    }
+}

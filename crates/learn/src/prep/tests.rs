@@ -67,3 +67,29 @@ fn text_left_over_is_refused_with_the_step_that_helps() {
     };
     assert!(error.to_string().contains("`service` is still text") && error.to_string().contains("one-hot"));
 }
+
+#[test]
+fn models_that_know_categories_get_codes_by_default() {
+    let given = |takes_categories, takes_missing, wants_scaling| {
+        let model = ModelSpec { takes_categories, takes_missing, wants_scaling, ..*crate::models::MODELS[0] };
+        default_steps(&model, &table().schema()).iter().map(StepSpec::to_string).collect::<Vec<_>>().join(",")
+    };
+    assert_eq!(given(true, true, false), "categories,drop-constant");
+    assert_eq!(given(true, false, false), "impute,categories:missing=other,drop-constant");
+    assert_eq!(given(false, true, false), "one-hot,drop-constant");
+    assert_eq!(given(false, false, true), "signed-log,impute,one-hot,drop-constant,standard");
+}
+
+#[test]
+fn codes_are_known_as_such_until_they_are_scaled() {
+    let categorical = |text: &str| {
+        let specs = StepSpec::parse_list(text).unwrap();
+        let (prep, _) = Preparation::fit(&specs, &table(), &[0, 1, 2, 3], Labels::NONE).unwrap();
+        prep.columns().iter().map(|column| column.categorical).collect::<Vec<_>>()
+    };
+    assert_eq!(categorical("categories"), [false, true, false]);
+    assert_eq!(categorical("categories,drop-constant,correlated"), [false, true]);
+    for scaling in ["standard", "robust", "min-max", "signed-log", "impute"] {
+        assert_eq!(categorical(&format!("categories,{scaling}")), [false; 3], "{scaling}");
+    }
+}
