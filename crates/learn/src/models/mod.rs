@@ -4,13 +4,14 @@ mod decision_tree;
 mod isolation_forest;
 mod logistic;
 mod random_forest;
+mod svm;
 
 use crate::LearnError;
 use crate::estimator::ModelSpec;
 
 /// Every model the program has.
 pub static MODELS: &[&ModelSpec] =
-    &[&logistic::SPEC, &decision_tree::SPEC, &random_forest::SPEC, &isolation_forest::SPEC];
+    &[&logistic::SPEC, &decision_tree::SPEC, &random_forest::SPEC, &isolation_forest::SPEC, &svm::SPEC];
 
 /// The model of this name.
 ///
