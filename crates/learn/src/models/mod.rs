@@ -12,6 +12,7 @@ mod mlp;
 mod multinomial_nb;
 mod naive_bayes;
 mod random_forest;
+mod svm;
 
 use crate::LearnError;
 use crate::estimator::ModelSpec;
@@ -20,14 +21,15 @@ use crate::estimator::ModelSpec;
 pub static MODELS: &[&ModelSpec] = &[
     &logistic::SPEC,
     &linear_svm::SPEC,
+    &svm::SPEC,
     &gaussian_nb::SPEC,
     &bernoulli_nb::SPEC,
     &multinomial_nb::SPEC,
-    &mlp::SPEC,
     &decision_tree::SPEC,
     &random_forest::SPEC,
     &extra_trees::SPEC,
     &gradient_boosting::SPEC,
+    &mlp::SPEC,
     &isolation_forest::SPEC,
 ];
 
