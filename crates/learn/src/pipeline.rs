@@ -199,8 +199,7 @@ impl Pipeline {
         let adjust = problem.adjust(spec, &mut held_out)?;
         let choice = threshold::choose(spec.threshold, &problem, &held_out, &fitted, &adjust, ctx)?;
         ctx.progress("fitting the model", 1, 1);
-        let mut trained =
-            record::record(spec, table, &problem, &held_out, &adjust, &choice, &*fitted.model, ctx)?;
+        let mut trained = record::record(spec, table, &problem, &held_out, &choice, &*fitted.model, ctx)?;
         trained.search = search;
         Ok(Self {
             schema: table.schema(),

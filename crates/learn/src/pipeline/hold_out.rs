@@ -16,12 +16,16 @@ pub(super) struct HeldOutScores {
     pub(super) notes: Vec<String>,
     /// The rows scored, each once.
     pub(super) rows: Vec<usize>,
+    /// Where each fold's rows end among them.
+    pub(super) fold_ends: Vec<usize>,
     /// How malicious each looked.
     pub(super) malicious: Vec<f64>,
     /// Rows × classes (1 column for novelty models).
     pub(super) classes: Matrix,
     /// The class decided for each; empty for novelty models.
     pub(super) decided: Vec<u32>,
+    /// Mean cost of the decisions, where they have costs.
+    pub(super) mean_cost: Option<f64>,
 }
 
 /// Fits on each fold's training rows and scores the rows held out. A default split that cannot work gives way to the next
@@ -82,9 +86,11 @@ fn fold_scores(
         folds: usable.len() as u64,
         notes: Vec::new(),
         rows: Vec::new(),
+        fold_ends: Vec::new(),
         malicious: Vec::new(),
         classes: Matrix::zeros(0, problem.classes.len().max(1)),
         decided: Vec::new(),
+        mean_cost: None,
     };
     if usable.len() < folds.len() {
         scores.notes.push(format!(
@@ -100,6 +106,7 @@ fn fold_scores(
         let fitted = problem.fit_procedure(&fold.train, ctx)?.0;
         let (malicious, classes) = problem.score(&fitted, &fold.test, ctx)?;
         scores.rows.extend_from_slice(&fold.test);
+        scores.fold_ends.push(scores.rows.len());
         scores.malicious.extend(malicious);
         values.extend_from_slice(classes.values());
     }

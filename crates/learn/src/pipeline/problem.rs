@@ -234,10 +234,6 @@ impl<'a> Problem<'a> {
                 )));
             }
             adjust.calibrate(spec.calibration, &held_out.classes, &truth);
-            held_out.notes.push(format!(
-                "probabilities were calibrated ({}) on these very rows: Brier score and log loss on other rows may be worse",
-                spec.calibration
-            ));
         }
         if let Some(priors) = &spec.priors {
             let seen = if spec.calibration == Calibration::None {
@@ -247,10 +243,13 @@ impl<'a> Problem<'a> {
             };
             adjust.correct_priors(&seen, &self.priors(priors)?);
         }
-        adjust.apply_all(&mut held_out.classes);
+        apply_across(spec.calibration, &adjust, &truth, held_out);
         held_out.malicious =
             held_out.classes.iter_rows().map(|row| malicious_score(self.model.kind, row)).collect();
         held_out.decided = held_out.classes.iter_rows().map(|row| adjust.decide(row)).collect();
+        if let Some(costs) = adjust.costs() {
+            held_out.mean_cost = costs.mean_cost(&truth, &held_out.decided)?;
+        }
         Ok(adjust)
     }
 
@@ -302,6 +301,28 @@ impl<'a> Problem<'a> {
             (0..rows_of.len() as u32).filter(|&class| rows_of[class as usize] > 0).collect();
         let place = |row: &usize| present.partition_point(|&class| class < self.y[*row]) as u32;
         (rows.iter().map(place).collect(), present)
+    }
+}
+
+/// Adjusts the rows of each fold with calibrators fitted to the other folds, so that no row is judged by what was learnt
+/// from it; with one fold there are no others, and the record says so.
+fn apply_across(how: Calibration, adjust: &Adjust, truth: &[u32], held_out: &mut HeldOutScores) {
+    if how == Calibration::None || held_out.fold_ends.len() < 2 {
+        if how != Calibration::None {
+            held_out.notes.push(format!(
+                "probabilities were calibrated ({how}) on the very rows they are measured on: expect worse of other rows"
+            ));
+        }
+        return adjust.apply_all(&mut held_out.classes);
+    }
+    let raw = held_out.classes.clone();
+    let mut start = 0;
+    for &end in &held_out.fold_ends {
+        let others: Vec<usize> = (0..start).chain(end..truth.len()).collect();
+        let mut apart = adjust.clone();
+        apart.calibrate(how, &raw.take_rows(&others), &take(truth, &others));
+        (start..end).for_each(|row| apart.apply(held_out.classes.row_mut(row)));
+        start = end;
     }
 }
 

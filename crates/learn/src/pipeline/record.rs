@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::PipelineSpec;
-use super::adjust::Adjust;
 use super::hold_out::HeldOutScores;
 use super::problem::Problem;
 use super::threshold::{Choice, Expected};
@@ -115,7 +114,6 @@ pub(super) fn record(
     table: &Table,
     problem: &Problem<'_>,
     held_out: &HeldOutScores,
-    adjust: &Adjust,
     choice: &Choice,
     model: &dyn Model,
     ctx: &Ctx,
@@ -146,7 +144,7 @@ pub(super) fn record(
             .and_then(|groups| groups.into_iter().max())
             .map_or(0, |last| u64::from(last) + 1),
         families,
-        held_out: measure_held_out(problem, held_out, adjust, choice.threshold)?,
+        held_out: measure_held_out(problem, held_out, choice.threshold)?,
         threshold_notes: choice.notes.clone(),
         expected: choice.expected,
         search: None,
@@ -157,7 +155,6 @@ pub(super) fn record(
 fn measure_held_out(
     problem: &Problem<'_>,
     held_out: &HeldOutScores,
-    adjust: &Adjust,
     threshold: f64,
 ) -> Result<HeldOut, LearnError> {
     let labelled: Vec<usize> = (0..held_out.rows.len())
@@ -175,10 +172,8 @@ fn measure_held_out(
         let decided: Vec<u32> = labelled.iter().map(|&place| held_out.decided[place]).collect();
         Some(measure_classes(&truth, &decided, &problem.classes)?)
     };
-    let truth: Vec<u32> = held_out.rows.iter().filter_map(|&row| problem.y.get(row).copied()).collect();
-    let mean_cost = adjust.costs().map(|costs| costs.mean_cost(&truth, &held_out.decided)).transpose()?;
     Ok(HeldOut {
-        mean_cost: mean_cost.flatten(),
+        mean_cost: held_out.mean_cost,
         split: held_out.split.clone(),
         folds: held_out.folds,
         rows: held_out.rows.len() as u64,
