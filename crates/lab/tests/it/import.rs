@@ -101,7 +101,7 @@ fn a_bad_row_is_told_with_file_line_and_column_or_left_out_when_allowed() {
         ),
         (format!("{},normal.", KDD.replace(",SF,", ",S9,")), ["line 2", "column flag", "one of SF"]),
         (format!("{KDD},mirai."), ["line 2", "column label", "39 attacks"]),
-        (format!("{KDD}"), ["line 2", "42 fields", "`41`"]),
+        (KDD.to_owned(), ["line 2", "42 fields", "`41`"]),
         (format!("{},normal.", KDD.replace("181", "")), ["line 2", "column src_bytes", "whole number"]),
     ] {
         let text = format!("{good}{bad}\n{good}");
