@@ -115,8 +115,8 @@ fn may_fall(problem: &Problem<'_>, alpha: &[f64], row: usize) -> bool {
 fn first_of_pair(problem: &Problem<'_>, alpha: &[f64], gradient: &[f64]) -> Option<(usize, f64)> {
     let mut best = None;
     let mut highest = f64::NEG_INFINITY;
-    for row in 0..alpha.len() {
-        let slope = -problem.signs[row] * gradient[row];
+    for (row, &slope) in gradient.iter().enumerate() {
+        let slope = -problem.signs[row] * slope;
         if slope > highest && may_rise(problem, alpha, row) {
             (best, highest) = (Some(row), slope);
         }
@@ -180,8 +180,8 @@ fn step(
 fn offset(problem: &Problem<'_>, alpha: &[f64], gradient: &[f64]) -> f64 {
     let (mut sum, mut free) = (0.0, 0usize);
     let (mut upper, mut lower) = (f64::INFINITY, f64::NEG_INFINITY);
-    for row in 0..alpha.len() {
-        let slope = problem.signs[row] * gradient[row];
+    for (row, &slope) in gradient.iter().enumerate() {
+        let slope = problem.signs[row] * slope;
         match (may_rise(problem, alpha, row), may_fall(problem, alpha, row)) {
             (true, true) => {
                 sum += slope;
