@@ -19,6 +19,7 @@ mod linear;
 pub mod lint;
 pub mod matrix;
 pub mod models;
+pub mod neighbours;
 pub mod params;
 pub mod pipeline;
 pub mod prep;

@@ -59,6 +59,9 @@ fn draw(page: &mut Page, report: &Report) {
     parts::metrics(page, &report.metrics);
     parts::confusion(page, &report.metrics);
     parts::families(page, &report.metrics, &report.families_unseen);
+    if let Some(cost) = report.mean_cost {
+        page.pairs(&[("mean cost", format!("{cost:.4} a row, deciding by the model's costs"))]);
+    }
     if let Some(labels) = &report.labels {
         page.blank();
         page.pairs(&parts::labels(labels));

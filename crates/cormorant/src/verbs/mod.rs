@@ -11,6 +11,7 @@ mod hunt;
 mod import;
 mod inputs;
 mod inspect;
+mod lint;
 mod list;
 mod man;
 mod parts;
@@ -47,6 +48,7 @@ pub(crate) static VERBS: &[&Verb] = &[
     &flows::VERB,
     &extract::VERB,
     &import::VERB,
+    &lint::VERB,
     &train::VERB,
     &evaluate::VERB,
     &score::VERB,

@@ -48,6 +48,30 @@ struct Typed {
     /// What sets the threshold of an alert: fpr:RATE of benign rows, f1, or a number [default: fpr:0.001]
     #[arg(long, value_name = "RULE")]
     threshold: Option<String>,
+    /// Preparation steps with commas between, such as impute,one-hot:words=20,standard [default: what suits the model]
+    #[arg(long, value_name = "STEPS")]
+    prep: Option<String>,
+    /// How probabilities are calibrated on rows held out: none, platt or isotonic
+    #[arg(long, value_name = "HOW")]
+    calibrate: Option<String>,
+    /// What deciding one class as another costs: kdd99, or a CSV file; the cheapest decision is made
+    #[arg(long, value_name = "COSTS")]
+    cost: Option<String>,
+    /// Shares of the classes to expect: train, equal, or benign=0.99,dos=0.01 [default: equal with --cost]
+    #[arg(long, value_name = "SHARES")]
+    priors: Option<String>,
+    /// Rows of equal features and class weigh count^POWER together [default: 0 with --cost]
+    #[arg(long, value_name = "POWER", value_parser = power)]
+    dedup: Option<f64>,
+    /// Look for the parameters that are not given: halving:N, random:N candidates, or grid
+    #[arg(long, value_name = "METHOD", num_args = 0..=1, require_equals = true, default_missing_value = "halving:9")]
+    search: Option<String>,
+    /// Where to look: name=1|2|3, name=0.1..0.9 or name=1e-3..1:log [default: the model's own space]
+    #[arg(long, value_name = "SPACE", value_delimiter = ',')]
+    space: Vec<String>,
+    /// What the search makes best, such as roc-auc, macro-f1 or recall-at-fpr:0.001 [default: the cost, or average-precision]
+    #[arg(long, value_name = "MEASURE")]
+    objective: Option<String>,
     /// Label rules, or another form of labels (docs/labels.md), when captures are given
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -71,11 +95,24 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
         params: parameters(&typed.param)?,
         split: typed.split,
         threshold: typed.threshold,
+        prep: typed.prep,
+        calibrate: typed.calibrate,
+        cost: typed.cost,
+        priors: typed.priors,
+        dedup: typed.dedup,
+        search: typed.search,
+        space: typed.space,
+        objective: typed.objective,
         output: typed.output,
     };
     let report = train::run(&spec, &edge.ctx)?;
     edge.show(&report, |page| draw(page, &report, edge.watch.seconds()))?;
     Ok(edge.tell(&report.faults))
+}
+
+fn power(text: &str) -> Result<f64, &'static str> {
+    let power = text.parse().ok().filter(|power| (0.0..=1.0).contains(power));
+    power.ok_or("expected a number from 0 (each row once) to 1 (as often as it stands there)")
 }
 
 fn draw(page: &mut Page, report: &Report, seconds: f64) {

@@ -42,6 +42,9 @@ pub struct Report {
     pub threshold: f64,
     /// Every metric by its plain name, with per-family and per-class tables.
     pub metrics: serde_json::Value,
+    /// Mean cost of the decisions, where the model decides by costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_cost: Option<f64>,
     /// Families among the rows that the model never learnt from.
     pub families_unseen: Vec<String>,
     /// How labels met rows, when the inputs were captures with a label file.
@@ -78,6 +81,7 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
         threshold: model.pipeline.threshold(),
         families_unseen: families.filter(unseen).map(str::to_owned).collect(),
         metrics: with_classes(&found.metrics, found.classes.as_ref())?,
+        mean_cost: found.mean_cost,
         labels: arrived.labels,
         faults: arrived.faults,
         notes: arrived.notes,

@@ -10,5 +10,6 @@ pub mod flows;
 pub mod hunt;
 pub mod import;
 pub mod inspect;
+pub mod lint;
 pub mod score;
 pub mod train;

@@ -141,7 +141,7 @@ impl Columns {
         columns.push(Arc::new(malicious.iter().map(verdict).collect::<StringArray>()));
         if !self.classes.is_empty() {
             let likeliest = |row| {
-                self.classes.get(Pipeline::decide(scores.classes.row(row)) as usize).map(String::as_str)
+                self.classes.get(pipeline.decided(scores.classes.row(row)) as usize).map(String::as_str)
             };
             columns.push(Arc::new(range.clone().map(likeliest).collect::<StringArray>()));
         }

@@ -1,10 +1,14 @@
 //! `train`: a labelled table (or labelled captures) to a model file that judges itself on rows it did not see.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use cormorant_learn::eval::cost::CostMatrix;
 use cormorant_learn::eval::split::Split;
 use cormorant_learn::pipeline::{Pipeline, PipelineSpec, Target};
+use cormorant_learn::prep::StepSpec;
+use cormorant_learn::search::{Dimension, Objective, SearchSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::extraction::{CaptureFault, FlowOptions, Recipe};
@@ -15,6 +19,7 @@ use crate::model::{card, digest, gather};
 use crate::output::write_whole;
 use crate::reading::Reading;
 use crate::tables::Provenance;
+use crate::tables::read::cannot_read;
 use crate::{Ctx, LabError};
 
 /// What to learn, from what, and where to.
@@ -43,6 +48,31 @@ pub struct Spec {
     /// What sets the threshold: `fpr:0.001` (default), `f1`, or a number.
     #[serde(default)]
     pub threshold: Option<String>,
+    /// Preparation steps as typed, e.g. `impute,one-hot:words=20,standard`; none = what suits the model.
+    #[serde(default)]
+    pub prep: Option<String>,
+    /// How probabilities are calibrated on rows held out: `none` (default), `platt` or `isotonic`.
+    #[serde(default)]
+    pub calibrate: Option<String>,
+    /// What deciding one class as another costs: `kdd99`, or a CSV file with a row and a column per class.
+    #[serde(default)]
+    pub cost: Option<String>,
+    /// Shares of the classes where the model will be used: `train`, `equal`, or `benign=0.99,dos=0.01`; none = `equal` with
+    /// costs, else `train`.
+    #[serde(default)]
+    pub priors: Option<String>,
+    /// Rows of equal features and class weigh together count^this; none = 0 with costs, else each row counts.
+    #[serde(default)]
+    pub dedup: Option<f64>,
+    /// Looks for hyperparameters that are not given: `halving:9`, `random:20` or `grid`.
+    #[serde(default)]
+    pub search: Option<String>,
+    /// Where the search looks, each as `name=1|2|3` or `name=0.01..0.3:log`; none = the model's own space.
+    #[serde(default)]
+    pub space: Vec<String>,
+    /// What the search makes best; none = the costs, else average precision.
+    #[serde(default)]
+    pub objective: Option<String>,
     /// The model file.
     pub output: PathBuf,
 }
@@ -159,8 +189,81 @@ fn pipeline_spec(spec: &Spec) -> Result<PipelineSpec, LabError> {
         plan.threshold = rule.parse().map_err(option("threshold"))?;
     }
     plan.split = spec.split.as_deref().map(Split::parse).transpose().map_err(option("split"))?;
+    plan.prep = spec.prep.as_deref().map(StepSpec::parse_list).transpose().map_err(option("prep"))?;
+    if let Some(calibration) = &spec.calibrate {
+        plan.calibration = calibration.parse().map_err(option("calibrate"))?;
+    }
+    decisions(spec, &mut plan)?;
+    if let Some(method) = &spec.search {
+        plan.search = Some(search(spec, &plan, method)?);
+    }
     check_parameters(&plan)?;
     Ok(plan)
+}
+
+/// Costs, and what they ask for: the classes they name; shares and repeats of training rows that say nothing of those to
+/// come; and attack types that were never seen, so that whole families are held out.
+fn decisions(spec: &Spec, plan: &mut PipelineSpec) -> Result<(), LabError> {
+    plan.dedup = spec.dedup;
+    if let Some(named) = &spec.cost {
+        let costs = costs(named)?;
+        if !spec.params.contains_key("target") {
+            plan.target = Target::Class;
+        }
+        plan.dedup = plan.dedup.or(Some(0.0));
+        plan.split = plan.split.take().or_else(|| Split::parse(HELD_OUT).ok());
+        plan.costs = Some(costs);
+    }
+    let default = if spec.cost.is_some() { "equal" } else { "train" };
+    plan.priors = match (spec.priors.as_deref().unwrap_or(default), &plan.costs) {
+        ("train", _) => None,
+        ("equal", Some(costs)) => Some(costs.classes().iter().map(|class| (class.clone(), 1.0)).collect()),
+        (text, _) => Some(shares(text)?),
+    };
+    Ok(())
+}
+
+/// How rows are held out where attacks to come are of types unseen.
+const HELD_OUT: &str = "leave-families-out:3";
+
+fn costs(named: &str) -> Result<CostMatrix, LabError> {
+    if let Some(costs) = CostMatrix::named(named) {
+        return Ok(costs);
+    }
+    let path = Path::new(named);
+    let text = fs::read_to_string(path).map_err(|source| cannot_read(path, source))?;
+    CostMatrix::from_csv(&text).map_err(LabError::learn(named))
+}
+
+fn shares(text: &str) -> Result<BTreeMap<String, f64>, LabError> {
+    let share = |pair: &str| {
+        let (class, share) = pair.split_once('=')?;
+        let share: f64 = share.trim().parse().ok()?;
+        (share >= 0.0 && share.is_finite()).then(|| (class.trim().to_owned(), share))
+    };
+    text.split(',').map(share).collect::<Option<_>>().ok_or_else(|| LabError::Request {
+        what: "--priors",
+        expected: "train, equal (with --cost), or shares such as benign=0.99,dos=0.01".to_owned(),
+        found: format!("`{}`", crate::plain::plain(text)),
+        advice: "name every class that will be seen".to_owned(),
+    })
+}
+
+fn search(spec: &Spec, plan: &PipelineSpec, method: &str) -> Result<SearchSpec, LabError> {
+    let option = |name: &str| LabError::learn(format!("option {name}"));
+    let objective = match (&spec.objective, &plan.costs) {
+        (Some(objective), _) => objective.parse().map_err(option("objective"))?,
+        (None, Some(costs)) => Objective::Cost(costs.clone()),
+        (None, None) => Objective::AveragePrecision,
+    };
+    let space: Result<Vec<Dimension>, _> = spec.space.iter().map(|one| one.parse()).collect();
+    let space = space.map_err(option("space"))?;
+    Ok(SearchSpec {
+        method: method.parse().map_err(option("search"))?,
+        space: (!space.is_empty()).then_some(space),
+        objective,
+        split: plan.split.clone(),
+    })
 }
 
 /// Wrong names and values are refused before any capture is read.

@@ -6,6 +6,7 @@ mod extra_trees;
 mod gaussian_nb;
 mod gradient_boosting;
 mod isolation_forest;
+mod k_neighbours;
 mod linear_svm;
 mod logistic;
 mod mlp;
@@ -25,6 +26,7 @@ pub static MODELS: &[&ModelSpec] = &[
     &gaussian_nb::SPEC,
     &bernoulli_nb::SPEC,
     &multinomial_nb::SPEC,
+    &k_neighbours::SPEC,
     &decision_tree::SPEC,
     &random_forest::SPEC,
     &extra_trees::SPEC,
