@@ -55,6 +55,9 @@ pub struct ModelCard {
     pub threshold_rule: String,
     /// Metrics on rows held out of the fit that scored them; `null` when no labelled row could be held out.
     pub metrics: Option<Value>,
+    /// Mean cost of decisions about rows held out, where the model decides by costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_cost: Option<f64>,
     /// Seed of everything random.
     pub seed: u64,
     /// Version of the program that wrote it.
@@ -201,6 +204,7 @@ pub(crate) fn card(pipeline: &Pipeline) -> Result<ModelCard, LabError> {
         threshold: pipeline.threshold(),
         threshold_rule: pipeline.threshold_rule().to_string(),
         metrics,
+        mean_cost: trained.held_out.mean_cost,
         seed: trained.seed,
         version: trained.code_version.clone(),
     })

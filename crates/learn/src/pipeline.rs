@@ -89,7 +89,7 @@ pub struct PipelineSpec {
     /// What deciding one class as another costs; then the cheapest decision is made rather than the likeliest.
     pub costs: Option<CostMatrix>,
     /// Shares of the classes where the pipeline will be used, by name (what is not named has none; they need not sum to 1);
-    /// `None` = those of the training rows.
+    /// none named = equal ones; `None` = those of the training rows.
     pub priors: Option<BTreeMap<String, f64>>,
     /// Merges training rows of equal features and class into one that weighs count^this (0 = 1 whatever the count).
     pub dedup: Option<f64>,

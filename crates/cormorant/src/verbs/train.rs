@@ -162,6 +162,9 @@ fn judged(page: &mut Page, card: &ModelCard) {
         Some(metrics) => {
             page.heading(format!("On rows held out ({})", card.split));
             parts::metrics(page, metrics);
+            if let Some(cost) = card.mean_cost {
+                page.pairs(&[("mean cost", format!("{cost:.4} a row, of all rows held out"))]);
+            }
             parts::families(page, metrics, &[]);
         }
         None => page.hanging(

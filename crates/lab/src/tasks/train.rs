@@ -215,10 +215,10 @@ fn decisions(spec: &Spec, plan: &mut PipelineSpec) -> Result<(), LabError> {
         plan.costs = Some(costs);
     }
     let default = if spec.cost.is_some() { "equal" } else { "train" };
-    plan.priors = match (spec.priors.as_deref().unwrap_or(default), &plan.costs) {
-        ("train", _) => None,
-        ("equal", Some(costs)) => Some(costs.classes().iter().map(|class| (class.clone(), 1.0)).collect()),
-        (text, _) => Some(shares(text)?),
+    plan.priors = match spec.priors.as_deref().unwrap_or(default) {
+        "train" => None,
+        "equal" => Some(BTreeMap::new()),
+        text => Some(shares(text)?),
     };
     Ok(())
 }
@@ -243,7 +243,7 @@ fn shares(text: &str) -> Result<BTreeMap<String, f64>, LabError> {
     };
     text.split(',').map(share).collect::<Option<_>>().ok_or_else(|| LabError::Request {
         what: "--priors",
-        expected: "train, equal (with --cost), or shares such as benign=0.99,dos=0.01".to_owned(),
+        expected: "train, equal, or shares such as benign=0.99,dos=0.01".to_owned(),
         found: format!("`{}`", crate::plain::plain(text)),
         advice: "name every class that will be seen".to_owned(),
     })

@@ -159,6 +159,29 @@ impl CostMatrix {
         Ok((!truth.is_empty()).then(|| total / truth.len() as f64))
     }
 
+    /// Mean cost of a row where classes come in these shares: the mean cost of each class's rows, weighed by its share; a class
+    /// without rows is left out. `None` without rows.
+    ///
+    /// # Errors
+    /// As [`CostMatrix::mean_cost`].
+    pub fn expected_cost(
+        &self,
+        truth: &[u32],
+        decided: &[u32],
+        shares: &[f64],
+    ) -> Result<Option<f64>, LearnError> {
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for (class, share) in (0..).zip(shares) {
+            let of_class = || truth.iter().zip(decided).filter(|(is, _)| **is == class);
+            let (is, said): (Vec<u32>, Vec<u32>) = of_class().map(|(is, said)| (*is, *said)).unzip();
+            if let Some(cost) = self.mean_cost(&is, &said)? {
+                sum += share * cost;
+                weight += share;
+            }
+        }
+        Ok((weight > 0.0).then(|| sum / weight))
+    }
+
     /// Whether this is a matrix such as [`CostMatrix::new`] makes, for these classes in this order.
     pub(crate) fn is_sound_for(&self, classes: &[String]) -> bool {
         self.classes == classes && Self::new(self.classes.clone(), self.costs.clone()).is_ok()
@@ -172,6 +195,19 @@ fn own_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_cost_by_the_share_they_are_expected_in() {
+        let names = ["benign", "dos", "probe"].map(str::to_owned).to_vec();
+        let costs =
+            CostMatrix::new(names, vec![vec![0.0, 2.0, 1.0], vec![2.0, 0.0, 1.0], vec![1.0, 2.0, 0.0]])
+                .unwrap();
+        let (truth, decided) = ([0, 0, 0, 1], [0, 0, 1, 0]);
+        assert_eq!(costs.mean_cost(&truth, &decided).unwrap(), Some(1.0));
+        // Benign rows cost 2/3 each, dos 2; nothing is known of probes.
+        let expected = costs.expected_cost(&truth, &decided, &[0.6, 0.2, 0.2]).unwrap().unwrap();
+        assert!((expected - (0.6 * 2.0 / 3.0 + 0.2 * 2.0) / 0.8).abs() < 1e-15);
+    }
 
     #[test]
     fn the_cheapest_decision_need_not_be_the_likeliest() {

@@ -52,7 +52,13 @@ const PARAMS: &[ParamSpec] = &[
     },
     float("min_sum_hessian", 0.0, 1e12, "0.001", "Least sum of second derivatives of the loss in a leaf."),
     float("l1", 0.0, 1e12, "0", "Penalty on the size of leaf values."),
-    float("l2", 0.0, 1e12, "0", "Penalty on the squares of leaf values."),
+    float(
+        "l2",
+        0.0,
+        1e12,
+        "1",
+        "Penalty on the squares of leaf values; without any, rare classes make steps that lead astray.",
+    ),
     ParamSpec {
         name: "max_bins",
         kind: ParamKind::Int { min: 2, max: 255 },

@@ -32,6 +32,8 @@ pub(super) struct Problem<'a> {
     pub(super) given: BTreeMap<String, String>,
     pub(super) search: Option<SearchSpec>,
     pub(super) costs: Option<CostMatrix>,
+    /// Shares of the classes to expect, in their order, as far as they are given.
+    pub(super) expected: Option<Vec<f64>>,
     estimator: Box<dyn Estimator>,
     steps: Vec<StepSpec>,
     /// What equal rows weigh, and per row the first one like it.
@@ -93,11 +95,14 @@ impl<'a> Problem<'a> {
             Kind::Classifier => classes(spec.target, table)?,
             Kind::Novelty => (Vec::new(), Vec::new()),
         };
+        let priors = spec.priors.as_ref().filter(|_| model.kind == Kind::Classifier);
+        let expected = priors.map(|priors| expected_shares(priors, &classes)).transpose()?;
         let dedup = spec.dedup.map(|power| Ok((check_power(power)?, first_alike(table, &y)))).transpose()?;
         Ok(Self {
             given: spec.params.clone(),
             search: spec.search.clone(),
             costs: spec.costs.clone(),
+            expected,
             dedup,
             table,
             model,
@@ -241,7 +246,7 @@ impl<'a> Problem<'a> {
             } else {
                 self.shares(&truth)
             };
-            adjust.correct_priors(&seen, &self.priors(priors)?);
+            adjust.correct_priors(&seen, &expected_shares(priors, &self.classes)?);
         }
         apply_across(spec.calibration, &adjust, &truth, held_out);
         held_out.malicious =
@@ -254,7 +259,7 @@ impl<'a> Problem<'a> {
     }
 
     /// The share of each class among the rows learnt from, as they are weighed.
-    fn learnt_shares(&self) -> Vec<f64> {
+    pub(super) fn learnt_shares(&self) -> Vec<f64> {
         let all: Vec<usize> = (0..self.y.len()).collect();
         let Some((power, alike)) = &self.dedup else { return self.shares(&self.y) };
         let (rows, weights) = merge(&all, alike, *power);
@@ -268,26 +273,6 @@ impl<'a> Problem<'a> {
         let mut counts = vec![0.0; self.classes.len()];
         y.iter().for_each(|&class| counts[class as usize] += 1.0);
         counts.into_iter().map(|count| count / y.len() as f64).collect()
-    }
-
-    /// The given shares of the classes in use, in their order, summing to 1.
-    fn priors(&self, given: &BTreeMap<String, f64>) -> Result<Vec<f64>, LearnError> {
-        if let Some(stray) = given.keys().find(|name| !self.classes.contains(name)) {
-            return Err(LearnError::Unknown {
-                kind: "class to give a prior",
-                name: stray.clone(),
-                known: self.classes.join(", "),
-            });
-        }
-        let shares: Vec<f64> =
-            self.classes.iter().map(|name| given.get(name).copied().unwrap_or(0.0)).collect();
-        let total: f64 = shares.iter().sum();
-        if shares.iter().any(|share| !(0.0..=1e12).contains(share)) || total <= 0.0 {
-            return Err(LearnError::Data(
-                "priors: expected numbers from 0 to 1e12 that are not all 0".to_owned(),
-            ));
-        }
-        Ok(shares.into_iter().map(|share| share / total).collect())
     }
 
     /// Classes renumbered without gaps, and which they are.
@@ -358,6 +343,28 @@ fn classes(target: Target, table: &Table) -> Result<(Vec<String>, Vec<u32>), Lea
     let place = |name: &String| classes.iter().position(|class| class == name).unwrap_or(0) as u32;
     let y = names.iter().map(place).collect();
     Ok((classes, y))
+}
+
+/// The shares of these classes to expect, in their order, summing to 1; nothing given = equal ones.
+fn expected_shares(given: &BTreeMap<String, f64>, classes: &[String]) -> Result<Vec<f64>, LearnError> {
+    if given.is_empty() {
+        return Ok(vec![1.0 / classes.len() as f64; classes.len()]);
+    }
+    if let Some(stray) = given.keys().find(|name| !classes.contains(name)) {
+        return Err(LearnError::Unknown {
+            kind: "class to give a prior",
+            name: stray.clone(),
+            known: classes.join(", "),
+        });
+    }
+    let shares: Vec<f64> = classes.iter().map(|name| given.get(name).copied().unwrap_or(0.0)).collect();
+    let total: f64 = shares.iter().sum();
+    if shares.iter().any(|share| !(0.0..=1e12).contains(share)) || total <= 0.0 {
+        return Err(LearnError::Data(
+            "priors: expected numbers from 0 to 1e12 that are not all 0".to_owned(),
+        ));
+    }
+    Ok(shares.into_iter().map(|share| share / total).collect())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use rand::seq::SliceRandom;
 
+use super::adjust::Adjust;
 use super::hold_out::default_order;
 use super::problem::{FittedRows, Problem};
 use crate::LearnError;
@@ -10,7 +11,7 @@ use crate::ctx::Ctx;
 use crate::eval::split::{Fold, Rows, Split};
 use crate::params::Params;
 use crate::rng;
-use crate::search::{Candidate, Judged, Search, SearchRecord, SearchSpec};
+use crate::search::{Candidate, Judged, Objective, Search, SearchRecord, SearchSpec};
 
 impl Problem<'_> {
     /// Fits on some rows with the hyperparameters given, or with the best found on those rows when a search is asked for.
@@ -53,7 +54,12 @@ impl Problem<'_> {
     ) -> Result<Option<f64>, LearnError> {
         let labelled: Vec<usize> =
             test.iter().copied().filter(|&row| self.rows.labels[row].is_some()).collect();
-        let (scores, probabilities) = self.score(fitted, &labelled, ctx)?;
+        let (scores, mut probabilities) = self.score(fitted, &labelled, ctx)?;
+        if let Some(expected) = &self.expected {
+            let mut adjust = Adjust::default();
+            adjust.correct_priors(&self.learnt_shares(), expected);
+            adjust.apply_all(&mut probabilities);
+        }
         let costs = spec.objective.costs().or(self.costs.as_ref());
         let costs = costs.filter(|_| !self.classes.is_empty());
         let costs = costs.map(|costs| costs.of_classes(&self.classes)).transpose()?;
@@ -63,6 +69,9 @@ impl Problem<'_> {
         let known = !self.classes.is_empty();
         let decided: Vec<u32> = probabilities.iter_rows().filter(|_| known).map(decide).collect();
         let classes: Vec<u32> = labelled.iter().filter_map(|&row| self.y.get(row).copied()).collect();
+        if let (Objective::Cost(_), Some(costs), Some(expected)) = (&spec.objective, &costs, &self.expected) {
+            return costs.expected_cost(&classes, &decided, expected);
+        }
         let malicious: Vec<bool> = labelled.iter().map(|&row| self.rows.labels[row] == Some(true)).collect();
         spec.objective.measure(&Judged {
             malicious: &malicious,
