@@ -261,6 +261,7 @@ fn one_split_parts_categories_as_the_best_of_all_subsets_does() {
         ("min_samples_leaf", "1"),
         ("cat_smooth", "0"),
         ("cat_l2", "0"),
+        ("l2", "0"),
     ];
     let model = fit(&params, &data);
     let p = y.iter().sum::<u32>() as f64 / y.len() as f64;
