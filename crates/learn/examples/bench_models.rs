@@ -36,8 +36,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let estimator = (spec.build)(&Params::check(spec.name, spec.params, &args.params)?)?;
     let (x, labels) = read_matrix(&args.train)?;
     let (test, _) = read_matrix(&args.test)?;
-    let (sparse, sparse_test) = (SparseMatrix::from_dense(&x), SparseMatrix::from_dense(&test));
-    let rows: Rows<'_> = if args.sparse { (&sparse).into() } else { (&x).into() };
+    let sparse = args.sparse.then(|| [SparseMatrix::from_dense(&x), SparseMatrix::from_dense(&test)]);
+    let rows = sparse.as_ref().map_or(Rows::Dense(&x), |[train, _]| Rows::Sparse(train));
     let classes = labels.iter().max().map_or(2, |largest| (*largest as usize + 1).max(2));
     let ctx = Ctx::new(args.seed, args.threads);
     let data = match spec.kind {
@@ -47,7 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     stage_over("loaded")?;
     let model = estimator.fit(&data, &ctx)?;
     stage_over("fitted")?;
-    let scores = if args.sparse { model.score_sparse(&sparse_test, &ctx) } else { model.score(&test, &ctx) };
+    let scores = match &sparse {
+        Some([_, test]) => model.score_sparse(test, &ctx),
+        None => model.score(&test, &ctx),
+    };
     stage_over("scored")?;
     model.notes().iter().try_for_each(|note| writeln!(io::stderr(), "{note}"))?;
     let first = if classes > 2 { 0 } else { model.outputs() - 1 };
