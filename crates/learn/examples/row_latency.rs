@@ -17,7 +17,7 @@ use cormorant_learn::params::Params;
 /// Rows timed at most.
 const ROWS: usize = 20_000;
 
-#[expect(clippy::print_stdout, reason = "an example's output")]
+#[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "an example that times, and prints")]
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
     let [model, train, test, given @ ..] = args.as_slice() else {
