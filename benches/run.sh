@@ -21,6 +21,7 @@ if [ "${BENCH:-}" = quick ]; then
     LIVE="--seconds 1 --halvings 0 --no-results"
     FLOW="--runs 1 --nfstream-runs 1,0 --no-results"
     MODELS="--runs 1 --type-splits 1 --no-results"
+    PARITY="--runs 1 --data rows,mails --no-results"
 fi
 
 # First, and without captures: the sender and the receiver need both processors.
@@ -44,4 +45,5 @@ if [ "$PYTHON" = python3 ]; then
 else
     (cd "$ROOT" && cargo build --quiet --release --locked -p cormorant-learn --example bench_models)
     "$PYTHON" "$HERE/models.py" --binary "$TARGET/release/examples/bench_models" ${MODELS:-}
+    "$PYTHON" "$HERE/parity.py" --binary "$TARGET/release/examples/bench_models" ${PARITY:-}
 fi

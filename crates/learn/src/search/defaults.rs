@@ -32,7 +32,7 @@ pub static SPACES: &[(&str, &[&str])] = &[
     ("bernoulli-nb", &["alpha=1e-3..1e1:log"]),
     ("multinomial-nb", &["alpha=1e-3..1e1:log"]),
     ("k-neighbours", &["k=1|3|5|11|21", "weights=uniform|distance"]),
-    ("mlp", &["alpha=1e-6..1e-1:log", "learning_rate=1e-4..1e-2:log", "hidden=32|64|128|64,32"]),
+    ("mlp", &["alpha=1e-6..1e-1:log", "learning_rate=1e-4..1e-2:log", "layers=32|64|128|64,32"]),
     ("isolation-forest", &["trees=100|300", "max_samples=64|256|1024"]),
 ];
 
