@@ -1,6 +1,6 @@
 //! The nearest of many points: a k-d tree whose answers are those of comparing with every point, ties by the point's number.
 //!
-//! Points are parted at the median of the column that spreads most. A query walks down the nearer side first and takes the
+//! Points are parted at the mean of the column that varies most (at the median where that is too uneven). A query walks down the nearer side first and takes the
 //! farther one only when its cell can hold something nearer, by the distance to the cell that Arya and Mount (1993) keep up
 //! to date column by column. Distances are summed column after column, the same for every order of visits.
 
@@ -17,8 +17,10 @@ pub enum Metric {
     Manhattan,
 }
 
-/// Points of a leaf at most.
+/// Points of a leaf, unless all but equal.
 const LEAF: usize = 16;
+/// The smaller side of a cut at the mean has at least this part of the points.
+const UNEVEN: usize = 32;
 /// Values are scaled and cut so that no square overflows.
 const LARGEST: f64 = 1e140;
 /// Columns between two looks at whether a point is too far already.
@@ -185,13 +187,20 @@ fn grow(
 ) -> Result<(), LearnError> {
     ctx.check()?;
     let widest = if order.len() > LEAF { widest(x, order) } else { None };
-    let Some(column) = widest else {
+    let Some((column, mean)) = widest else {
         nodes.push(Node::Leaf { start: start as u32, end: (start + order.len()) as u32 });
         return Ok(());
     };
     let value = |row: u32| x.row(row as usize)[column];
-    let middle = order.len() / 2;
-    order.select_nth_unstable_by(middle, |&a, &b| value(a).total_cmp(&value(b)).then(a.cmp(&b)));
+    // Equal values stay on one side, so that cells do not touch; but never so unevenly that the tree grows deep.
+    let below = order.iter().filter(|&&row| value(row) <= mean).count();
+    let balanced = below.min(order.len() - below) * UNEVEN >= order.len();
+    let middle = if balanced { below } else { order.len() / 2 };
+    if balanced {
+        order.sort_unstable_by_key(|&row| (value(row) > mean, row));
+    } else {
+        order.select_nth_unstable_by(middle, |&a, &b| value(a).total_cmp(&value(b)).then(a.cmp(&b)));
+    }
     let (left, right) = order.split_at_mut(middle);
     let low = left.iter().map(|&row| value(row)).fold(f64::NEG_INFINITY, f64::max) * scale;
     let high = right.iter().map(|&row| value(row)).fold(f64::INFINITY, f64::min) * scale;
@@ -205,21 +214,25 @@ fn grow(
     grow(x, scale, right, start + middle, nodes, ctx)
 }
 
-/// The column of the widest range; `None` when all rows are the same.
-fn widest(x: &Matrix, order: &[u32]) -> Option<usize> {
-    let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); x.columns()];
+/// The column that varies most, and its mean; `None` when all rows are the same.
+fn widest(x: &Matrix, order: &[u32]) -> Option<(usize, f64)> {
+    // Moments of values divided by the largest, so that no square overflows.
+    let largest = order.iter().flat_map(|&row| x.row(row as usize)).fold(0.0, |max: f64, v| max.max(v.abs()));
+    let count = order.len() as f64;
+    let first = x.row(order[0] as usize);
+    let mut moments = vec![(0.0, 0.0); x.columns()];
     for &row in order {
-        for (range, &value) in ranges.iter_mut().zip(x.row(row as usize)) {
-            *range = (range.0.min(value), range.1.max(value));
+        for ((sums, &value), &first) in moments.iter_mut().zip(x.row(row as usize)).zip(first) {
+            let value = value / largest - first / largest;
+            sums.0 += value;
+            sums.1 += value * value;
         }
     }
-    // Halves, so that the range of the largest numbers is one.
-    let spread = |(low, high): (f64, f64)| high / 2.0 - low / 2.0;
-    let wider = |best: usize, column: usize| {
-        if spread(ranges[column]) > spread(ranges[best]) { column } else { best }
-    };
-    let best = (0..ranges.len()).reduce(wider)?;
-    (spread(ranges[best]) > 0.0).then_some(best)
+    let variance = |column: usize| moments[column].1 / count - (moments[column].0 / count).powi(2);
+    let wider = |best: usize, column: usize| if variance(column) > variance(best) { column } else { best };
+    let best = (0..moments.len()).reduce(wider)?;
+    let mean = (moments[best].0 / count + first[best] / largest) * largest;
+    (variance(best) > 1e-18).then_some((best, mean))
 }
 
 #[cfg(test)]
