@@ -20,10 +20,10 @@ CPU_TARGET = 3.0  # times capinfos
 NFSTREAM_TARGET = 0.04  # of NFStream's CPU
 MEMORY_TARGET_MB = 100
 
-# Every other feature set alone, and all sets of flows together. `nprint` writes 960 columns a packet: beside the others it
-# would be most of the run, and of its cost nearly all is the table's.
+# Every other feature set alone, and all sets of flows together.
 OTHER_SETS = [
-    "nfstream", "cic", "netml-stats", "netml-iat", "flow,splt,context,nfstream,cic", "networkml-host", "networkml-session", "kitsune",
+    "context", "nfstream", "cic", "netml-iat", "netml-size", "netml-iat-size", "netml-stats", "netml-samp-num", "netml-samp-size",
+    "flow,splt,context,nfstream,cic", "networkml-host", "networkml-session", "kitsune", "nprint",
 ]
 
 # What `cormorant` is asked for: name, arguments, format of the rows.
