@@ -45,7 +45,7 @@ struct Typed {
     /// How rows are held out to judge the model (see `cormorant list splits`) [default: by group, else by time]
     #[arg(long, value_name = "SPLIT")]
     split: Option<String>,
-    /// What sets the threshold of an alert: fpr:RATE of benign rows, f1, or a number [default: fpr:0.001]
+    /// What sets the threshold of an alert: fpr:RATE of benign rows, f1, cost:N, budget:20/day or a number [default: fpr:0.001]
     #[arg(long, value_name = "RULE")]
     threshold: Option<String>,
     /// Preparation steps with commas between, such as impute,one-hot:words=20,standard [default: what suits the model]

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::linear::objective::sigmoid;
+
 /// A fitted sigmoid. `a` is below 0 where a higher margin means a likelier class.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Platt {
@@ -47,12 +49,6 @@ impl Platt {
     pub(crate) fn is_sound(&self) -> bool {
         self.a.is_finite() && self.b.is_finite()
     }
-}
-
-/// 1 / (1 + exp(-x)).
-fn sigmoid(x: f64) -> f64 {
-    let smaller = (-x.abs()).exp();
-    if x >= 0.0 { 1.0 / (1.0 + smaller) } else { smaller / (1.0 + smaller) }
 }
 
 /// Margins within ±1, targets and weights.
