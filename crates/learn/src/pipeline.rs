@@ -9,6 +9,8 @@ mod distinct;
 mod explain;
 mod file;
 mod hold_out;
+mod judged;
+pub mod nearest;
 mod problem;
 mod record;
 mod threshold;
@@ -21,15 +23,15 @@ use serde::{Deserialize, Serialize};
 
 pub use adjust::Calibration;
 pub use explain::{Explanation, Reason};
+pub use judged::{Evaluation, Intervals, Judged, StreamEvaluation};
 pub use record::{Baseline, BaselineFeature, HeldOut, TrainRecord};
 pub use threshold::{AlertBudget, Expected, ThresholdRule};
 
 use crate::LearnError;
 use crate::ctx::Ctx;
 use crate::estimator::{Kind, Model, ModelSpec};
-use crate::eval::classes::{ClassReport, measure_classes};
 use crate::eval::cost::CostMatrix;
-use crate::eval::metrics::{Metrics, is_alert, measure};
+use crate::eval::metrics::is_alert;
 use crate::eval::split::Split;
 use crate::matrix::{Matrix, Rows};
 use crate::params::Params;
@@ -153,29 +155,6 @@ pub struct Scores {
     pub classes: Matrix,
 }
 
-/// What a labelled table says about a pipeline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Malicious against benign, over labelled rows.
-    pub metrics: Metrics,
-    /// Class against class, for classifiers of more than two classes.
-    pub classes: Option<ClassReport>,
-    /// Rows without a label, which were left out.
-    pub unlabelled: u64,
-    /// Mean cost of the decisions, where they have costs and every class of the table is one of the pipeline's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mean_cost: Option<f64>,
-}
-
-/// An evaluation batch by batch, in the order of the rows: how it goes as a stream comes in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StreamEvaluation {
-    /// Each batch by itself; batches without a labelled row are `None`.
-    pub batches: Vec<Option<Evaluation>>,
-    /// All batches together.
-    pub all: Evaluation,
-}
-
 /// Rows prepared and scored at a time: bounds memory, and is the unit of work of a thread.
 const BLOCK_ROWS: usize = 8192;
 
@@ -243,49 +222,6 @@ impl Pipeline {
         self.adjust.apply_all(&mut classes);
         let malicious = classes.iter_rows().map(|row| malicious_score(self.model_spec.kind, row)).collect();
         Ok(Scores { malicious, classes })
-    }
-
-    /// Scores a labelled table and measures; rows without a label are left out and counted.
-    ///
-    /// # Errors
-    /// As [`Pipeline::score`], and [`LearnError::Data`] when no row has a label.
-    pub fn evaluate(&self, table: &Table, ctx: &Ctx) -> Result<Evaluation, LearnError> {
-        let labels = table.labels();
-        let rows: Vec<usize> = (0..table.rows()).filter(|&row| labels[row].is_some()).collect();
-        if rows.is_empty() && table.rows() > 0 {
-            return Err(LearnError::Data("no row has a label to measure against".to_owned()));
-        }
-        let labelled = table.take_rows(&rows);
-        let scores = self.score(&labelled, ctx)?;
-        let truth: Vec<bool> = labelled.labels().iter().map(|label| *label == Some(true)).collect();
-        let metrics = measure(&truth, &scores.malicious, self.threshold, &labelled.families())?;
-        let unlabelled = (table.rows() - rows.len()) as u64;
-        let (classes, mean_cost) = self.class_report(&labelled, &scores)?;
-        Ok(Evaluation { metrics, classes, unlabelled, mean_cost })
-    }
-
-    /// [`Pipeline::evaluate`] of each `batch_rows` rows in turn and of all together.
-    ///
-    /// # Errors
-    /// As [`Pipeline::evaluate`], and [`LearnError::Data`] for batches of 0 rows.
-    pub fn evaluate_stream(
-        &self,
-        table: &Table,
-        batch_rows: usize,
-        ctx: &Ctx,
-    ) -> Result<StreamEvaluation, LearnError> {
-        if batch_rows == 0 {
-            return Err(LearnError::Data("a batch needs at least one row".to_owned()));
-        }
-        let labels = table.labels();
-        let batch = |start: usize| {
-            ctx.check()?;
-            let rows: Vec<usize> = (start..table.rows().min(start + batch_rows)).collect();
-            let labelled = rows.iter().any(|&row| labels[row].is_some());
-            labelled.then(|| self.evaluate(&table.take_rows(&rows), ctx)).transpose()
-        };
-        let batches = (0..table.rows()).step_by(batch_rows).map(batch).collect::<Result<_, _>>()?;
-        Ok(StreamEvaluation { batches, all: self.evaluate(table, ctx)? })
     }
 
     /// Whether a row of this score is an alert.
@@ -392,33 +328,6 @@ impl Pipeline {
     #[must_use]
     pub fn trained(&self) -> &TrainRecord {
         &self.trained
-    }
-
-    /// Class against class where there are more than two, and the mean cost of decisions that have costs.
-    fn class_report(
-        &self,
-        labelled: &Table,
-        scores: &Scores,
-    ) -> Result<(Option<ClassReport>, Option<f64>), LearnError> {
-        if self.classes.len() < 3 && self.adjust.costs().is_none() {
-            return Ok((None, None));
-        }
-        let mut names = self.classes.clone();
-        let mut truth = Vec::with_capacity(labelled.rows());
-        for name in problem::class_names(self.target, labelled)?.into_iter().flatten() {
-            let place = names.iter().position(|known| *known == name).unwrap_or_else(|| {
-                names.push(name);
-                names.len() - 1
-            });
-            truth.push(place as u32);
-        }
-        let decided: Vec<u32> = scores.classes.iter_rows().map(|row| self.decided(row)).collect();
-        let known = names.len() == self.classes.len();
-        let costs = self.adjust.costs().filter(|_| known);
-        let mean_cost = costs.map(|costs| costs.mean_cost(&truth, &decided)).transpose()?.flatten();
-        let report =
-            if self.classes.len() < 3 { None } else { Some(measure_classes(&truth, &decided, &names)?) };
-        Ok((report, mean_cost))
     }
 }
 

@@ -49,28 +49,72 @@ pub fn interval(
     metric: impl Fn(&[usize]) -> Option<f64> + Sync,
     ctx: &Ctx,
 ) -> Result<Option<Interval>, LearnError> {
-    if draws == 0 || !(confidence > 0.0 && confidence < 1.0) {
-        return Err(LearnError::Data(format!(
-            "bootstrap: expected at least one draw and a confidence above 0 and below 1, found {draws} and {confidence}"
-        )));
-    }
+    check(draws, confidence)?;
     let (Draw::Strata(numbers) | Draw::Groups(numbers)) = draw;
     let all: Vec<usize> = (0..numbers.len()).collect();
     let Some(value) = metric(&all) else { return Ok(None) };
-    let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    numbers.iter().enumerate().for_each(|(row, &number)| members.entry(number).or_default().push(row));
-    let pools: Vec<Vec<usize>> = members.into_values().collect();
+    let pools = pools(draw);
     let one = |index: usize| {
         ctx.check()?;
         Ok(metric(&sample(draw, &pools, ctx.seed, index as u64)))
     };
     let values: Vec<Option<f64>> =
         ctx.install(|| (0..draws).into_par_iter().map(one).collect::<Result<_, LearnError>>())??;
-    let mut values: Vec<f64> = values.into_iter().flatten().filter(|value| !value.is_nan()).collect();
-    values.sort_unstable_by(f64::total_cmp);
+    Ok(percentiles(value, values.into_iter().flatten().collect(), confidence))
+}
+
+/// One interval for each metric of `metrics` whose slice for all rows is defined, all from the same samples. `metrics` gets how
+/// often each row is in a sample.
+///
+/// # Errors
+/// As [`interval`].
+pub(super) fn intervals<const N: usize>(
+    draw: Draw<'_>,
+    (draws, confidence): (usize, f64),
+    metrics: impl Fn(&[u32]) -> [Option<f64>; N] + Sync,
+    ctx: &Ctx,
+) -> Result<[Option<Interval>; N], LearnError> {
+    check(draws, confidence)?;
+    let (Draw::Strata(numbers) | Draw::Groups(numbers)) = draw;
+    let pools = pools(draw);
+    let one = |index: usize| {
+        ctx.check()?;
+        let mut times = vec![0; numbers.len()];
+        sample(draw, &pools, ctx.seed, index as u64).into_iter().for_each(|row| times[row] += 1);
+        Ok(metrics(&times))
+    };
+    let drawn: Vec<[Option<f64>; N]> =
+        ctx.install(|| (0..draws).into_par_iter().map(one).collect::<Result<_, LearnError>>())??;
+    let whole = metrics(&vec![1; numbers.len()]);
+    Ok(std::array::from_fn(|place| {
+        let values = drawn.iter().filter_map(|metrics| metrics[place]).collect();
+        whole[place].and_then(|value| percentiles(value, values, confidence))
+    }))
+}
+
+fn check(draws: usize, confidence: f64) -> Result<(), LearnError> {
+    if draws == 0 || !(confidence > 0.0 && confidence < 1.0) {
+        return Err(LearnError::Data(format!(
+            "bootstrap: expected at least one draw and a confidence above 0 and below 1, found {draws} and {confidence}"
+        )));
+    }
+    Ok(())
+}
+
+/// The rows of each stratum or group.
+fn pools(draw: Draw<'_>) -> Vec<Vec<usize>> {
+    let (Draw::Strata(numbers) | Draw::Groups(numbers)) = draw;
+    let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    numbers.iter().enumerate().for_each(|(row, &number)| members.entry(number).or_default().push(row));
+    members.into_values().collect()
+}
+
+fn percentiles(value: f64, mut drawn: Vec<f64>, confidence: f64) -> Option<Interval> {
+    drawn.retain(|value| !value.is_nan());
+    drawn.sort_unstable_by(f64::total_cmp);
     let tail = (1.0 - confidence) / 2.0;
-    let bounds = quantile(&values, tail).zip(quantile(&values, 1.0 - tail));
-    Ok(bounds.map(|(low, high)| Interval { value, low, high, confidence, draws: values.len() as u64 }))
+    let bounds = quantile(&drawn, tail).zip(quantile(&drawn, 1.0 - tail));
+    bounds.map(|(low, high)| Interval { value, low, high, confidence, draws: drawn.len() as u64 })
 }
 
 /// The interval of the difference of two models' metric on the same rows of each draw: `first` less `second`.

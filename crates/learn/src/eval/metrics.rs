@@ -181,7 +181,7 @@ impl Confusion {
         counts
     }
 
-    fn metrics(self) -> Metrics {
+    pub(super) fn metrics(self) -> Metrics {
         let Self { true_positives: tp, false_positives: fp, true_negatives: tn, false_negatives: missed } =
             self;
         let (malicious, benign, rows) = (tp + missed, fp + tn, tp + fp + tn + missed);
@@ -239,13 +239,18 @@ impl Step {
 pub(super) fn steps(truth: &[bool], scores: &[f64]) -> Vec<Step> {
     let mut order: Vec<(f64, bool)> = scores.iter().copied().zip(truth.iter().copied()).collect();
     order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    steps_of(order.into_iter().map(|(score, malicious)| (score, malicious, 1)))
+}
+
+/// The steps of rows in order of their scores, highest first, each with how often it counts.
+pub(super) fn steps_of(ordered: impl Iterator<Item = (f64, bool, u64)>) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let (mut true_positives, mut false_positives) = (0, 0);
-    for (score, malicious) in order {
+    for (score, malicious, times) in ordered {
         if malicious {
-            true_positives += 1;
+            true_positives += times;
         } else {
-            false_positives += 1;
+            false_positives += times;
         }
         match steps.last_mut().filter(|step| step.score == score) {
             Some(step) => (step.true_positives, step.false_positives) = (true_positives, false_positives),
@@ -256,7 +261,7 @@ pub(super) fn steps(truth: &[bool], scores: &[f64]) -> Vec<Step> {
 }
 
 /// The area under the steps by trapezes, in whole numbers until the last division.
-fn roc_auc_of(steps: &[Step]) -> Option<f64> {
+pub(super) fn roc_auc_of(steps: &[Step]) -> Option<f64> {
     let last = steps.last()?;
     let pairs = u128::from(last.true_positives) * u128::from(last.false_positives);
     let mut doubled = 0u128;
@@ -268,7 +273,7 @@ fn roc_auc_of(steps: &[Step]) -> Option<f64> {
     (pairs > 0).then(|| doubled as f64 / (2 * pairs) as f64)
 }
 
-fn average_precision_of(steps: &[Step]) -> Option<f64> {
+pub(super) fn average_precision_of(steps: &[Step]) -> Option<f64> {
     let malicious = steps.last().map_or(0, |step| step.true_positives);
     let mut hits = 0;
     let mut sum = 0.0;

@@ -78,6 +78,7 @@ impl Pipeline {
     /// [`LearnError::File`] saying what is wrong with the bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LearnError> {
         let sections = corm::read(bytes)?;
+        refuse_unknown(&sections)?;
         let section = |wanted: Tag| {
             let found = sections.iter().find(|(tag, _)| *tag == wanted).map(|(_, body)| *body);
             found.ok_or_else(|| LearnError::File(format!("section {} is missing", corm::name(wanted))))
@@ -132,6 +133,18 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+/// A section that changes what a file means is in capitals; one that may be passed over begins with a small letter.
+fn refuse_unknown(sections: &[(Tag, &[u8])]) -> Result<(), LearnError> {
+    let known = [HEAD, PREP, MODEL, BASELINE, ADJUST];
+    let must_be_known = |(tag, _): &&(Tag, &[u8])| !known.contains(tag) && !tag[0].is_ascii_lowercase();
+    sections.iter().find(must_be_known).map_or(Ok(()), |(tag, _)| {
+        Err(LearnError::File(format!(
+            "section {} is not known to this program, and the model cannot be used without it; use a newer program",
+            corm::name(*tag)
+        )))
+    })
 }
 
 fn adjustments(sections: &[(Tag, &[u8])]) -> Result<Adjust, LearnError> {

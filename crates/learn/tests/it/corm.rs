@@ -1,11 +1,13 @@
 //! `.corm` files: old ones open for ever, damaged ones are refused and never panic.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cormorant_learn::corm;
 use cormorant_learn::ctx::Ctx;
+use cormorant_learn::eval::cost::CostMatrix;
 use cormorant_learn::models::MODELS;
-use cormorant_learn::pipeline::{Pipeline, PipelineSpec};
+use cormorant_learn::pipeline::{Calibration, Pipeline, PipelineSpec};
 use cormorant_learn::table::Table;
 
 use crate::data::traffic;
@@ -15,12 +17,35 @@ fn ctx() -> Ctx {
     Ctx::new(1, 1)
 }
 
-fn small(model: &str, table: &Table) -> Pipeline {
+fn small_spec(model: &str) -> PipelineSpec {
     let spec = PipelineSpec::new(model);
     let few = MODELS
         .iter()
         .any(|known| known.name == model && known.params.iter().any(|param| param.name == "trees"));
-    Pipeline::fit(&if few { spec.with("trees", "3") } else { spec }, table, &ctx()).unwrap()
+    if few { spec.with("trees", "3") } else { spec }
+}
+
+fn small(model: &str, table: &Table) -> Pipeline {
+    Pipeline::fit(&small_spec(model), table, &ctx()).unwrap()
+}
+
+/// One whose probabilities are calibrated, set to other shares of the classes, and decided by cost.
+fn adjusted(table: &Table) -> Pipeline {
+    let mut spec = small_spec("logistic");
+    spec.calibration = Calibration::Isotonic;
+    spec.priors = Some(BTreeMap::new());
+    let classes = vec!["benign".to_owned(), "malicious".to_owned()];
+    spec.costs = Some(CostMatrix::new(classes, vec![vec![0.0, 1.0], vec![5.0, 0.0]]).unwrap());
+    Pipeline::fit(&spec, table, &ctx()).unwrap()
+}
+
+/// Every model, and one that is adjusted.
+fn kinds() -> impl Iterator<Item = &'static str> {
+    MODELS.iter().map(|model| model.name).chain(["adjusted"])
+}
+
+fn of_kind(kind: &str, table: &Table) -> Pipeline {
+    if kind == "adjusted" { adjusted(table) } else { small(kind, table) }
 }
 
 fn fixture(name: &str) -> PathBuf {
@@ -31,10 +56,10 @@ fn fixture(name: &str) -> PathBuf {
 #[test]
 fn files_of_version_1_open_for_ever() {
     let (learn, probe) = (traffic(120, 1), traffic(20, 2));
-    for model in ["logistic", "decision-tree", "random-forest", "isolation-forest"] {
+    for model in kinds() {
         let (file, scores) = (fixture(&format!("v1-{model}.corm")), fixture(&format!("v1-{model}.scores")));
         if std::env::var_os("CORMORANT_UPDATE").is_some() && !file.exists() {
-            let pipeline = small(model, &learn);
+            let pipeline = of_kind(model, &learn);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(&file, pipeline.to_bytes().unwrap()).unwrap();
             std::fs::write(&scores, as_text(&pipeline.score(&probe, &ctx()).unwrap().malicious)).unwrap();
@@ -73,8 +98,8 @@ fn damaged_files_are_refused() {
 #[test]
 fn damaged_sections_under_right_checksums_never_panic() {
     let table = traffic(60, 4);
-    for model in MODELS {
-        let file = small(model.name, &table).to_bytes().unwrap();
+    for model in kinds() {
+        let file = of_kind(model, &table).to_bytes().unwrap();
         let sections: Vec<(corm::Tag, Vec<u8>)> =
             corm::read(&file).unwrap().into_iter().map(|(tag, body)| (tag, body.to_vec())).collect();
         let mut opened = 0;
@@ -86,8 +111,8 @@ fn damaged_sections_under_right_checksums_never_panic() {
             opened += 1;
             use_everything(&pipeline, &table);
         }
-        assert!(opened > 0, "no damaged file of {} opens: damage is not tried", model.name);
-        eprintln!("{}: {opened} of {} damaged files open", model.name, mutations());
+        assert!(opened > 0, "no damaged file of {model} opens: damage is not tried");
+        eprintln!("{model}: {opened} of {} damaged files open", mutations());
     }
 }
 
@@ -112,7 +137,7 @@ fn lengths_that_lie_cost_no_memory() {
 }
 
 fn lie_about_lengths() {
-    for model in ["logistic", "decision-tree", "random-forest", "isolation-forest"] {
+    for model in kinds() {
         let file = std::fs::read(fixture(&format!("v1-{model}.corm"))).unwrap();
         let sections: Vec<(corm::Tag, Vec<u8>)> =
             corm::read(&file).unwrap().into_iter().map(|(tag, body)| (tag, body.to_vec())).collect();
@@ -163,6 +188,19 @@ fn sections_of_different_models_do_not_mix() {
     let fewer: Vec<(corm::Tag, Vec<u8>)> = one[1..].iter().map(|(tag, body)| (*tag, body.to_vec())).collect();
     let error = Pipeline::from_bytes(&corm::write(&fewer).unwrap()).err().unwrap().to_string();
     assert!(error.contains("section HEAD is missing"), "{error}");
+}
+
+/// What a later program adds must not be passed over when it changes what the file means.
+#[test]
+fn unknown_sections_are_refused_unless_they_say_they_may_be_passed_over() {
+    let file = small("gaussian-nb", &traffic(60, 7)).to_bytes().unwrap();
+    let with = |tag: corm::Tag| {
+        let known = corm::read(&file).unwrap().into_iter().map(|(tag, body)| (tag, body.to_vec()));
+        Pipeline::from_bytes(&corm::write(&known.chain([(tag, vec![1])]).collect::<Vec<_>>()).unwrap())
+    };
+    assert!(with(*b"note").is_ok());
+    let error = with(*b"RULE").err().unwrap().to_string();
+    assert!(error.contains("section RULE") && error.contains("newer program"), "{error}");
 }
 
 #[test]

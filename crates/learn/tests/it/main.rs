@@ -7,6 +7,7 @@ mod boosting;
 mod corm;
 mod counterfactuals;
 mod data;
+mod judged;
 mod lint;
 mod metrics;
 mod mutate;
