@@ -50,6 +50,16 @@ pub(crate) fn reasons(explanation: &Explanation, reference: Reference, most: usi
     reasons
 }
 
+/// What spoke most for or against a verdict, strongest first, at most `most`.
+pub(crate) fn both_sides(explanation: &Explanation, reference: Reference, most: usize) -> Vec<Reason> {
+    let strength = |cause: &Cause| cause.contribution.map(f64::abs);
+    let mut causes: Vec<&Cause> =
+        explanation.reasons.iter().filter(|cause| cause.contribution != Some(0.0)).collect();
+    // Stable: where the model cannot say, the most unusual value comes first as before.
+    causes.sort_by(|a, b| strength(b).unwrap_or(0.0).total_cmp(&strength(a).unwrap_or(0.0)));
+    causes.into_iter().take(most).map(|cause| reason(cause, reference)).collect()
+}
+
 fn reason(cause: &Cause, reference: Reference) -> Reason {
     Reason {
         text: plain(&sentence(cause, reference)).into_owned(),

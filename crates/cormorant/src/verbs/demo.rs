@@ -183,7 +183,7 @@ fn found(page: &mut Page, report: &Report) {
         Tone::Faint,
         &format!("The second opinion raised {} false alarms.", count(report.second_opinion_false_alarms)),
     );
-    parts::metrics(page, &report.metrics);
+    parts::metrics(page, &report.metrics, None);
     page.prose(
         0,
         Tone::Faint,

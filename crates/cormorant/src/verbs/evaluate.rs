@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, FromArgMatches};
-use cormorant_lab::tasks::evaluate::{self, Report, Spec};
+use cormorant_lab::tasks::evaluate::{self, Report, Shuffled, Spec};
 
 use super::{Verb, inputs, parts};
 use crate::edge::Edge;
 use crate::failure::Exit;
-use crate::terminal::{Page, Tone};
+use crate::terminal::{Grid, Page, Tone};
 use crate::units::count;
 
 pub(super) static VERB: Verb = Verb {
@@ -40,11 +40,22 @@ struct Typed {
     /// Another threshold than the model's own
     #[arg(long, value_name = "SCORE", value_parser = inputs::score)]
     threshold: Option<f64>,
+    /// Bootstrap samples for the intervals; 0 for none
+    #[arg(long, value_name = "N", default_value_t = evaluate::DEFAULT_DRAWS)]
+    draws: usize,
+    /// Write the points of the ROC, precision-recall and FAR-DR curves to this table
+    #[arg(long, value_name = "X")]
+    curves: Option<String>,
+    /// Shuffle each feature N times to find what it is worth on these rows
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    shuffle: usize,
 }
 
 fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let Typed { model, inputs, labels, threshold } = typed;
-    let report = evaluate::run(&Spec { model, inputs, labels, threshold }, &edge.ctx)?;
+    let Typed { model, inputs, labels, threshold, draws, curves, shuffle: shuffles } = typed;
+    let curves = curves.as_deref().map(|typed| edge.output(typed)).transpose()?;
+    let report =
+        evaluate::run(&Spec { model, inputs, labels, threshold, draws, curves, shuffles }, &edge.ctx)?;
     edge.show(&report, |page| draw(page, &report))?;
     Ok(edge.tell(&report.faults))
 }
@@ -56,11 +67,15 @@ fn draw(page: &mut Page, report: &Report) {
         count(report.rows),
         report.threshold
     ));
-    parts::metrics(page, &report.metrics);
+    parts::metrics(page, &report.metrics, report.intervals.as_ref());
     parts::confusion(page, &report.metrics);
     parts::families(page, &report.metrics, &report.families_unseen);
     if let Some(cost) = report.mean_cost {
         page.pairs(&[("mean cost", format!("{cost:.4} a row, deciding by the model's costs"))]);
+    }
+    worth(page, &report.importances);
+    if let Some(curves) = &report.curves {
+        page.pairs(&[("curves", curves.clone())]);
     }
     if let Some(labels) = &report.labels {
         page.blank();
@@ -74,4 +89,22 @@ fn draw(page: &mut Page, report: &Report) {
         );
     }
     parts::notes(page, &report.notes);
+}
+
+/// What the features are worth, the first of them.
+fn worth(page: &mut Page, importances: &[Shuffled]) {
+    const SHOWN: usize = 15;
+    if importances.is_empty() {
+        return;
+    }
+    let mut grid = Grid::new(&["feature", ">AUC lost when shuffled", ">deviation"]);
+    for Shuffled { feature, loss, deviation } in importances.iter().take(SHOWN) {
+        grid.row([feature.clone().into(), format!("{loss:.4}").into(), format!("{deviation:.4}").into()]);
+    }
+    page.blank();
+    page.grid(&grid);
+    if importances.len() > SHOWN {
+        let more = count((importances.len() - SHOWN) as u64);
+        page.prose(0, Tone::Faint, &format!("{more} more features are in the document of --json."));
+    }
 }

@@ -154,7 +154,7 @@ fn graded(page: &mut Page, grade: &Grade) {
     }
     page.blank();
     page.line(balance(grade.hits, grade.missed, grade.false_alarms, grade.passed));
-    parts::metrics(page, &grade.metrics);
+    parts::metrics(page, &grade.metrics, None);
 }
 
 /// `caught 45 of 60 malicious, 3 false alarms on 900 benign flows`

@@ -5,6 +5,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod evaluate;
+mod explain;
 mod extract;
 mod flows;
 mod hunt;
@@ -52,6 +53,7 @@ pub(crate) static VERBS: &[&Verb] = &[
     &train::VERB,
     &evaluate::VERB,
     &score::VERB,
+    &explain::VERB,
     &hunt::VERB,
     &list::VERB,
     &doctor::VERB,

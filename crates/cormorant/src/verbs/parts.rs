@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cormorant_lab::extraction::{Counts, LabelCounts, Unread};
+use cormorant_lab::tasks::evaluate::Intervals;
 use serde_json::Value;
 
 use crate::terminal::{Grid, Page, Span, Tone, span};
@@ -87,16 +88,30 @@ pub(super) fn notes(page: &mut Page, notes: &[String]) {
     notes.iter().for_each(|note| page.hanging([span(Tone::Warn, "note: ")], note));
 }
 
-/// The metrics of detection, those that exist, in lines of names and values.
-pub(super) fn metrics(page: &mut Page, metrics: &Value) {
+/// The metrics of detection, those that exist, in lines of names and values, with their intervals where they are known.
+pub(super) fn metrics(page: &mut Page, metrics: &Value, intervals: Option<&Intervals>) {
     let value = |name: &str| metric(metrics.get(name).and_then(Value::as_f64));
+    let sure = |name: &str| {
+        let interval = intervals.and_then(|intervals| intervals.metrics.get(name));
+        let bounds =
+            interval.map(|found| format!(" ({} to {})", metric(Some(found.low)), metric(Some(found.high))));
+        value(name) + &bounds.unwrap_or_default()
+    };
     page.pairs(&[
-        ("recall", format!("{} of the malicious rows are caught", value("recall"))),
-        ("FDR", format!("{} of the alerts are false; precision {}", value("fdr"), value("precision"))),
-        ("FPR", format!("{} of the benign rows raise an alert", value("fpr"))),
-        ("F1", format!("{}, MCC {}, base rate {}", value("f1"), value("mcc"), value("base_rate"))),
-        ("ROC AUC", format!("{}, average precision {}", value("roc_auc"), value("average_precision"))),
+        ("recall", format!("{} of the malicious rows are caught", sure("recall"))),
+        ("FDR", format!("{} of the alerts are false; precision {}", sure("fdr"), value("precision"))),
+        ("FPR", format!("{} of the benign rows raise an alert", sure("fpr"))),
+        ("F1", format!("{}, MCC {}, base rate {}", sure("f1"), value("mcc"), value("base_rate"))),
+        ("ROC AUC", format!("{}, average precision {}", sure("roc_auc"), value("average_precision"))),
     ]);
+    if let Some(Intervals { drawn, draws, confidence, .. }) = intervals {
+        let percent = 100.0 * confidence;
+        page.prose(
+            0,
+            Tone::Faint,
+            &format!("In brackets {percent:.0} % intervals of {draws} bootstrap samples of {drawn}."),
+        );
+    }
 }
 
 /// A number that is good when it is zero.

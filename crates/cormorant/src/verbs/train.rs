@@ -161,7 +161,7 @@ fn judged(page: &mut Page, card: &ModelCard) {
     match &card.metrics {
         Some(metrics) => {
             page.heading(format!("On rows held out ({})", card.split));
-            parts::metrics(page, metrics);
+            parts::metrics(page, metrics, None);
             if let Some(cost) = card.mean_cost {
                 page.pairs(&[("mean cost", format!("{cost:.4} a row, of all rows held out"))]);
             }

@@ -2,16 +2,18 @@
 
 use crate::bench::Bench;
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 16] = [
     "demo",
     "capture",
     "inspect",
     "flows",
     "extract",
     "import",
+    "lint",
     "train",
     "evaluate",
     "score",
+    "explain",
     "hunt",
     "list",
     "doctor",

@@ -56,6 +56,54 @@ fn evaluate_has_every_metric_by_its_plain_name() {
 }
 
 #[test]
+fn evaluate_says_how_sure_it_is_and_what_features_are_worth() {
+    let bench = Bench::trained();
+    let line = "evaluate hunter.corm hunt.parquet --shuffle 2 --curves curves.csv --draws 50";
+    let report = bench.json(line);
+    let metric = |name: &str| report["metrics"][name].as_f64().unwrap();
+    for name in ["recall", "fpr", "roc_auc", "f1"] {
+        let interval = &report["intervals"]["metrics"][name];
+        let bound = |side: &str| interval[side].as_f64().unwrap();
+        assert_eq!(bound("value"), metric(name), "{name}");
+        assert!(bound("low") <= metric(name) && metric(name) <= bound("high"), "{name}: {interval}");
+    }
+    let losses: Vec<f64> =
+        report["importances"].as_array().unwrap().iter().map(|one| one["loss"].as_f64().unwrap()).collect();
+    assert!(losses[0] > 0.0 && losses.is_sorted_by(|a, b| a >= b), "{losses:?}");
+    let curves = std::fs::read_to_string(bench.path("curves.csv")).unwrap();
+    assert!(curves.starts_with("threshold,recall,fpr,precision,fdr\n,0"), "{curves:.200}");
+    assert_eq!(report, bench.json(&format!("{line} --threads 1")), "on any number of threads");
+    assert_eq!(bench.json("evaluate hunter.corm hunt.parquet --draws 0")["intervals"], Value::Null);
+}
+
+#[test]
+fn explain_adds_up_and_knows_the_rows_it_learnt_from() {
+    let bench = Bench::trained();
+    let report = bench.json("explain hunter.corm hunt.parquet --top 2 --reasons 1000 --what-if");
+    let rows = report["explained"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let number = |value: &Value| value.as_f64().unwrap();
+        let added: f64 =
+            row["reasons"].as_array().unwrap().iter().map(|one| number(&one["contribution"])).sum();
+        assert!((number(&row["baseline"]) + added - number(&row["margin"])).abs() < 1e-9, "{row}");
+        let found = &row["changes"]["found"];
+        assert!(number(&found["after"]) < number(&report["threshold"]) && found["alert"] == false, "{row}");
+    }
+    assert!(rows[0]["score"].as_f64() >= rows[1]["score"].as_f64());
+    let same = bench.json("explain hunter.corm learn.parquet --row 7 --row 3 --against learn.parquet");
+    for (row, number) in same["explained"].as_array().unwrap().iter().zip([7, 3]) {
+        assert_eq!(row["row"], number);
+        assert_eq!(row["nearest"][0]["distance"], 0.0, "its own row is there");
+        assert!(row["nearest"].as_array().unwrap().len() == 3 && row.get("changes").is_none());
+    }
+    let refused = bench.run("explain hunter.corm learn.parquet --row 100000");
+    assert!(refused.code == 1 && refused.stderr.contains("a number from 1 to"), "{}", refused.stderr);
+    let refused = bench.run("explain hunter.corm learn.parquet --what-if --keep no_such_feature");
+    assert!(refused.code == 1 && refused.stderr.contains("no_such_feature"), "{}", refused.stderr);
+}
+
+#[test]
 fn packets_add_up() {
     let bench = Bench::trained();
     let inspected = bench.json("inspect samples/hunt.pcapng");

@@ -7,28 +7,35 @@ use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::npz::{Lines, Sparse};
 use crate::plain::plain;
 use crate::sources::expand;
 use crate::tables::read::cannot_read;
 use crate::{Ctx, LabError};
 
 /// What files of a directory are tables, by their extension without that of a compression.
-const EXTENSIONS: [&str; 6] = ["csv", "tsv", "txt", "data", "parquet", "pq"];
+const EXTENSIONS: [&str; 7] = ["csv", "tsv", "txt", "data", "parquet", "pq", "npz"];
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// One file, or standard input.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Input {
     /// As messages call it.
     pub(super) name: String,
     place: Place,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Place {
     File(PathBuf),
     /// Read twice like a file, so it is kept.
     Memory(Arc<[u8]>),
+    /// A sparse matrix with the header and the ids of its rows.
+    Sparse {
+        header: Arc<str>,
+        ids: Arc<Vec<String>>,
+        matrix: Arc<Sparse>,
+    },
 }
 
 /// The files that paths name, in order, and sentences on those passed over.
@@ -78,11 +85,17 @@ impl Input {
         Self { name: name.to_owned(), place: Place::Memory(bytes.into()) }
     }
 
+    /// A sparse matrix as lines of text: the header, and each row behind its id.
+    pub(super) fn sparse(name: &str, header: &str, ids: Vec<String>, matrix: Sparse) -> Self {
+        let place = Place::Sparse { header: header.into(), ids: Arc::new(ids), matrix: Arc::new(matrix) };
+        Self { name: name.to_owned(), place }
+    }
+
     /// The path, where there is one.
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::File(path) => Some(path),
-            Place::Memory(_) => None,
+            Place::Memory(_) | Place::Sparse { .. } => None,
         }
     }
 
@@ -103,6 +116,10 @@ impl Input {
                 Box::new(BufReader::with_capacity(BUFFER_BYTES, File::open(path).map_err(cannot)?))
             }
             Place::Memory(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
+            Place::Sparse { header, ids, matrix } => {
+                let lines = Lines::new(header, Arc::clone(ids), Arc::clone(matrix));
+                Box::new(BufReader::with_capacity(BUFFER_BYTES, lines))
+            }
         };
         let start = raw.fill_buf().map_err(cannot)?;
         let mut plain: Box<dyn BufRead + Send> = match start {

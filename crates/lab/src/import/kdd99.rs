@@ -177,6 +177,9 @@ fn plan(names: &[String], beside: &str) -> Plan {
             None => notes.push(format!("the header has no `{name}`")),
         }
     }
+    if !beside.is_empty() && place(beside).is_none() {
+        notes.push(format!("there is no {beside} behind the label, as the published files have it"));
+    }
     if let Some(place) = place(beside) {
         let (name, role) = (beside.to_owned(), Role::Identity);
         columns.push(Planned {

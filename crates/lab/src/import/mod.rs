@@ -12,6 +12,7 @@ mod columns;
 mod csv;
 mod inputs;
 mod kdd99;
+mod npz;
 mod nsl_kdd;
 mod parquet;
 mod plan;

@@ -7,10 +7,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::Read;
+use std::path::Path;
 
 use cormorant_learn::table::Role;
 
 use super::columns::{Fault, Missing};
+use super::npz::{self, Sparse};
 use super::plan::{Plan, Planned, Says, Truth, Verdict, Wanted};
 use super::records::Records;
 use super::sheet::{self, Layout};
@@ -18,10 +21,11 @@ use super::times::Clock;
 use super::{Format, Input, Job, Table};
 use crate::LabError;
 use crate::plain::plain;
+use crate::tables::read::cannot_read;
 
 pub(super) static FORMAT: Format = Format {
     name: "secuml",
-    about: "a data set of SecuML: idents.csv, dense features, annotations, descriptions",
+    about: "a data set of SecuML: idents.csv, features (CSV or sparse .npz), annotations, descriptions",
     roles_by_option: false,
     read,
 };
@@ -51,6 +55,12 @@ struct Parts<'a> {
 fn read(job: &Job<'_>, table: &mut Table<'_>) -> Result<(), LabError> {
     let parts = parts(job)?;
     let [features] = parts.features[..] else { return Err(wrong_features(&parts.features)) };
+    let names = parts.descriptions.iter().map(|input| description(input)).collect::<Result<Vec<_>, _>>()?;
+    let features = if npz::is_zip(&start(features)?) {
+        &sparse(features, &parts.idents, &names, job.ctx.mem_bytes)?
+    } else {
+        features
+    };
     let mut truth = HashMap::new();
     let mut labelled = false;
     for input in &parts.idents {
@@ -68,7 +78,6 @@ fn read(job: &Job<'_>, table: &mut Table<'_>) -> Result<(), LabError> {
     let says_label = labelled || !parts.annotations.is_empty();
     let timed = has_idents && !truth.is_empty() && truth.values().all(|facts| facts.time_ns.is_some());
     let source = Source { truth, has_idents, says_label, timed };
-    let names = parts.descriptions.iter().map(|input| description(input)).collect::<Result<Vec<_>, _>>()?;
     let layout = Layout {
         delimiter: b',',
         header: &|first| Ok((first, false)),
@@ -87,18 +96,67 @@ fn wrong_features(found: &[&Input]) -> LabError {
     let shown: Vec<_> = found.iter().map(|input| plain(&input.name).into_owned()).collect();
     LabError::Request {
         what: "input",
-        expected: "one file of features: dense CSV whose first column is instance_id".to_owned(),
+        expected: "one file of features: CSV whose first column is instance_id, or a sparse .npz".to_owned(),
         found: if shown.is_empty() { "none".to_owned() } else { shown.join(", ") },
-        advice:
-            "sparse .npz matrices are not read: save them as CSV; name one file of features beside idents.csv"
-                .to_owned(),
+        advice: "name one file of features beside idents.csv".to_owned(),
     }
+}
+
+/// The first bytes of a file.
+fn start(input: &Input) -> Result<Vec<u8>, LabError> {
+    let mut bytes = Vec::new();
+    let unreadable = |source| cannot_read(Path::new(&input.name), source);
+    input.open()?.take(4).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+/// A sparse matrix, whose rows are the instances of `idents.csv` and whose columns those of the description, each in order.
+fn sparse(
+    input: &Input,
+    idents: &[&Input],
+    described: &[Vec<(String, String)>],
+    most_bytes: u64,
+) -> Result<Input, LabError> {
+    let matrix = Sparse::read(input, most_bytes)?;
+    let misfit = |expected: String, found: usize| {
+        LabError::Table {
+        place: input.name.clone(),
+        expected,
+        found: format!("`{found}`"),
+        advice: "a sparse matrix has a row per instance of idents.csv and a column per line of its description, in their order"
+            .to_owned(),
+    }
+    };
+    let mut ids = Vec::new();
+    for input in idents {
+        let mut records = Records::open(input, b',')?;
+        records.next_row()?;
+        while let Some((_, row)) = records.next_row()? {
+            ids.push(String::from_utf8_lossy(row.get(0).unwrap_or_default().trim_ascii()).into_owned());
+        }
+    }
+    if ids.len() != matrix.len() {
+        return Err(misfit(format!("{} rows, the instances of idents.csv", ids.len()), matrix.len()));
+    }
+    if !described.is_empty() && !described.iter().any(|list| list.len() == matrix.columns) {
+        let lines = described.iter().map(Vec::len).max().unwrap_or_default();
+        return Err(misfit(format!("{lines} columns, those of the description"), matrix.columns));
+    }
+    let list = described.iter().find(|list| list.len() == matrix.columns);
+    let name = |place: usize| list.map_or_else(|| place.to_string(), |list| list[place].0.clone());
+    let quoted = |name: String| format!(",\"{}\"", name.replace('"', "\"\""));
+    let names: String = (0..matrix.columns).map(name).map(quoted).collect();
+    Ok(Input::sparse(&input.name, &format!("{ID}{names}\n"), ids, matrix))
 }
 
 /// Sorts the files by their headers.
 fn parts<'a>(job: &'a Job<'_>) -> Result<Parts<'a>, LabError> {
     let mut parts = Parts::default();
     for input in &job.inputs {
+        if npz::is_zip(&start(input)?) {
+            parts.features.push(input);
+            continue;
+        }
         let header = header(input)?;
         let is_fact = |name: &String| FACTS.contains(&name.as_str());
         let described =

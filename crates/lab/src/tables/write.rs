@@ -1,5 +1,6 @@
 //! Arrow batches to a file of any format, whole or not at all.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
@@ -20,6 +21,19 @@ use super::ndjson::NdjsonWriter;
 use super::{batch, names};
 use crate::LabError;
 use crate::output::{Format, Output, STDOUT, Sink, write_error};
+use crate::plain::plain;
+
+fn refuse_twins(output: &Output, schema: &SchemaRef) -> Result<(), LabError> {
+    let mut seen = HashSet::new();
+    schema.fields().iter().find(|field| !seen.insert(field.name())).map_or(Ok(()), |twin| {
+        Err(LabError::Table {
+            place: String::from(output.clone()),
+            expected: "columns of different names".to_owned(),
+            found: format!("two called `{}`", plain(twin.name())),
+            advice: "rename or leave out one of them in the input".to_owned(),
+        })
+    })
+}
 
 /// A table being written. Dropped before [`TableWriter::finish`], it leaves nothing behind.
 pub(crate) struct TableWriter {
@@ -39,8 +53,9 @@ impl TableWriter {
     /// Opens `output` for rows of this schema. CSV gets its header even when no row follows.
     ///
     /// # Errors
-    /// [`LabError::Write`].
+    /// [`LabError::Write`]; [`LabError::Table`] for two columns of one name, which no reader could tell apart.
     pub(crate) fn create(output: &Output, schema: &SchemaRef) -> Result<Self, LabError> {
+        refuse_twins(output, schema)?;
         let sink = Sink::open(output)?;
         let encoder = match output.format() {
             Format::Parquet => ArrowWriter::try_new(sink, schema.clone(), Some(properties(schema)))

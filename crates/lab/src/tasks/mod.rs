@@ -5,6 +5,7 @@ pub mod capture;
 pub mod demo;
 pub mod doctor;
 pub mod evaluate;
+pub mod explain;
 pub mod extract;
 pub mod flows;
 pub mod hunt;

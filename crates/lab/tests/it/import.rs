@@ -298,6 +298,48 @@ fn a_data_set_of_secuml_is_joined_by_its_ids() {
     assert!(message.contains("line 2, column instance_id") && message.contains("`9`"), "{message}");
 }
 
+/// 2 x 3 with 0.5 at (0, 1) and 7 at (1, 2), as `scipy.sparse.save_npz` writes compressed rows.
+fn npz() -> Vec<u8> {
+    let npy = |kind: &str, shape: &str, items: &[u8]| {
+        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}\n");
+        let start = [b"\x93NUMPY\x01\x00".as_slice(), &(header.len() as u16).to_le_bytes()].concat();
+        [start, header.into_bytes(), items.to_vec()].concat()
+    };
+    let ints = |values: &[i32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>();
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, array) in [
+        ("format.npy", npy("|S3", "", b"csr")),
+        ("shape.npy", npy("<i4", "2,", &ints(&[2, 3]))),
+        ("data.npy", npy("<f8", "2,", &[0.5f64, 7.0].map(f64::to_le_bytes).concat())),
+        ("indices.npy", npy("<i4", "2,", &ints(&[1, 2]))),
+        ("indptr.npy", npy("<i4", "3,", &ints(&[0, 1, 2]))),
+    ] {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        Write::write_all(&mut archive, &array).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_sparse_matrix_of_secuml_is_the_same_table() {
+    let folder = folder();
+    let root = folder.path().join("set");
+    fs::create_dir_all(&root).unwrap();
+    fs::write(root.join("idents.csv"), "instance_id,ident,label\n8,one,0\n9,two,1\n").unwrap();
+    fs::write(root.join("d_description.csv"), "id,name\n0,a\n1,b\n2,c\n").unwrap();
+    fs::write(root.join("f.csv"), "instance_id,0,1,2\n8,0,0.5,0\n9,0,0,7\n").unwrap();
+    let (dense, sparse) = (folder.path().join("dense.parquet"), folder.path().join("sparse.parquet"));
+    import("secuml", std::slice::from_ref(&root), Options::default(), &dense).unwrap();
+    fs::remove_file(root.join("f.csv")).unwrap();
+    fs::write(root.join("f.npz"), npz()).unwrap();
+    let report = import("secuml", std::slice::from_ref(&root), Options::default(), &sparse).unwrap();
+    assert_eq!(counts(&report), (1, 1, 0));
+    assert_eq!(read_back(&dense), read_back(&sparse));
+    fs::write(root.join("idents.csv"), "instance_id,ident,label\n8,one,0\n").unwrap();
+    let message = import("secuml", &[root], Options::default(), &sparse).unwrap_err().to_string();
+    assert!(message.contains("1 rows, the instances of idents.csv") && message.contains("`2`"), "{message}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 

@@ -74,6 +74,9 @@ fn a_model_of_families_guesses_the_family() {
         inputs: vec![sample("hunt.pcapng")],
         labels: Some(sample("hunt.labels.csv")),
         threshold: Some(0.5),
+        draws: 50,
+        curves: None,
+        shuffles: 1,
     };
     let judged = evaluate::run(&spec, &Ctx::new(3, 2)).unwrap();
     assert_eq!(judged.threshold, 0.5);

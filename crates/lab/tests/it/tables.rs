@@ -87,6 +87,9 @@ fn columns_a_model_misses_are_named_and_extra_ones_are_noted() {
             inputs: vec![table.to_owned()],
             labels: None,
             threshold: None,
+            draws: 0,
+            curves: None,
+            shuffles: 0,
         };
         evaluate::run(&spec, &Ctx::new(1, 1))
     };
