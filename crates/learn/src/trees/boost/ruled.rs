@@ -131,8 +131,18 @@ impl Ruled {
         for (place, margins) in margins.iter_mut().enumerate() {
             let group = &groups[place * self.columns.len()..][..self.columns.len()];
             let mut open = [u64::MAX; LANES];
-            rule_out(rights, group, &mut open, |value, threshold| value <= threshold);
-            rule_out(lefts, group, &mut open, |value, threshold| !(value > threshold));
+            rule_out(
+                rights,
+                group,
+                &mut open,
+                |value, threshold, kept| if value <= threshold { u64::MAX } else { kept },
+            );
+            rule_out(
+                lefts,
+                group,
+                &mut open,
+                |value, threshold, kept| if value > threshold { kept } else { u64::MAX },
+            );
             for (margin, open) in margins.iter_mut().zip(open) {
                 *margin += tree.leaves[open.trailing_zeros() as usize % LEAVES_MAX];
             }
@@ -140,15 +150,16 @@ impl Ruled {
     }
 }
 
-/// Takes what the cuts rule out from the leaves that are open to each row; `stays` says whether a value stays left.
+/// Takes what the cuts rule out from the leaves that are open to each row. `opens` says which a cut leaves to a value:
+/// all, or what it has on its right.
 ///
 /// Never inlined: as part of a larger function the compiler would take the lanes one by one.
 #[inline(never)]
-fn rule_out(cuts: &[Cut], group: &Group, open: &mut [u64; LANES], stays: impl Fn(f64, f64) -> bool) {
+fn rule_out(cuts: &[Cut], group: &Group, open: &mut [u64; LANES], opens: impl Fn(f64, f64, u64) -> u64) {
     for cut in cuts {
         let rights = !cut.lefts;
         for (open, value) in open.iter_mut().zip(&group[cut.slot as usize]) {
-            *open &= if stays(*value, cut.threshold) { u64::MAX } else { rights };
+            *open &= opens(*value, cut.threshold, rights);
         }
     }
 }
