@@ -25,14 +25,12 @@ struct Cut {
     slot: u32,
 }
 
-/// One tree: its cuts among all cuts.
+/// One tree: its cuts among all cuts, those with missing values on the right apart, and its leaves among all leaves.
 #[derive(Clone, Debug, PartialEq)]
 struct Tree {
-    /// Missing values go right.
     missing_right: Range<usize>,
     missing_left: Range<usize>,
-    /// Values of the leaves, filled up with zeros.
-    leaves: [f64; LEAVES_MAX],
+    leaves: Range<usize>,
 }
 
 /// The trees of a model that are small and have no splits by sets.
@@ -41,6 +39,8 @@ pub(super) struct Ruled {
     /// The columns that their cuts look at, ascending.
     columns: Vec<u16>,
     cuts: Vec<Cut>,
+    /// Values of the leaves, tree by tree from left to right.
+    leaves: Vec<f64>,
     /// By tree of the model; `None` for those that are not of this kind.
     trees: Vec<Option<Tree>>,
 }
@@ -65,7 +65,7 @@ impl Ruled {
             .collect();
         columns.sort_unstable();
         columns.dedup();
-        let mut ruled = Self { columns, cuts: Vec::new(), trees: Vec::new() };
+        let mut ruled = Self { columns, cuts: Vec::new(), leaves: Vec::new(), trees: Vec::new() };
         for tree in trees() {
             let kept = small(&tree).then(|| ruled.tree(&nodes[..tree.1], tree.0));
             ruled.trees.push(kept);
@@ -96,11 +96,12 @@ impl Ruled {
             }
             start..ruled.cuts.len()
         };
-        let mut leaves = [0.0; LEAVES_MAX];
-        for place in (root..nodes.len()).filter(|&place| nodes[place].is_leaf()) {
-            leaves[first[place - root]] = nodes[place].value;
-        }
         let (missing_right, missing_left) = (of_kind(self, Node::CUT), of_kind(self, Node::CUT_MISSING_LEFT));
+        let leaves = self.leaves.len()..self.leaves.len() + below[0];
+        self.leaves.resize(leaves.end, 0.0);
+        for place in (root..nodes.len()).filter(|&place| nodes[place].is_leaf()) {
+            self.leaves[leaves.start + first[place - root]] = nodes[place].value;
+        }
         Tree { missing_right, missing_left, leaves }
     }
 
@@ -121,13 +122,14 @@ impl Ruled {
         }
     }
 
-    /// The values of the leaves that the rows of each group fall into, all rows of a group side by side.
+    /// Adds the values of the leaves that the rows of each group fall into to their margins.
     ///
     /// # Panics
     /// When the tree is not kept here.
     pub(super) fn add_to(&self, tree: usize, groups: &[[f64; LANES]], margins: &mut [[f64; LANES]]) {
         let Some(tree) = &self.trees[tree] else { panic!("tree {tree} is to be walked") };
         let (rights, lefts) = (&self.cuts[tree.missing_right.clone()], &self.cuts[tree.missing_left.clone()]);
+        let leaves = &self.leaves[tree.leaves.clone()];
         for (place, margins) in margins.iter_mut().enumerate() {
             let group = &groups[place * self.columns.len()..][..self.columns.len()];
             let mut open = [u64::MAX; LANES];
@@ -144,7 +146,7 @@ impl Ruled {
                 |value, threshold, kept| if value > threshold { kept } else { u64::MAX },
             );
             for (margin, open) in margins.iter_mut().zip(open) {
-                *margin += tree.leaves[open.trailing_zeros() as usize % LEAVES_MAX];
+                *margin += leaves[open.trailing_zeros() as usize];
             }
         }
     }
