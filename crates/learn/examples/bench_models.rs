@@ -4,25 +4,28 @@
 //! scored) it prints the stage's name and waits for a line, so that the clocks are read outside, the same way for all
 //! programs compared; `benches/sklearn_models.py` talks in the same way.
 //!
-//! The matrix file, all little-endian: `CORMMTX1`, u64 rows, u64 columns, f64 values row by row, then one u8 label per
-//! row. The scores: one f64 per test row, the probability of class 1 or the anomaly score; of more than two classes the
-//! probability of each. What the fit has to say of itself goes to standard error.
+//! The matrix file is described in `matrix/mod.rs`. The scores: one f64 per test row, the probability of class 1 or the
+//! anomaly score; of more than two classes the probability of each. What the fit has to say of itself goes to standard error.
 //!
 //! MODEL may also be `k-means` (ten centres; `k` is a parameter): the scores are then the inertia and the steps. Or `pca`
 //! (ten components): the scores are then their shares in the variance, and the weights of the first.
 
+mod matrix;
+
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::{env, fs, io};
 
 use cormorant_learn::cluster::kmeans::KMeans;
 use cormorant_learn::ctx::Ctx;
 use cormorant_learn::estimator::{Kind, Train};
-use cormorant_learn::matrix::{Matrix, Rows, SparseMatrix};
+use cormorant_learn::matrix::{Rows, SparseMatrix};
 use cormorant_learn::models;
 use cormorant_learn::params::Params;
 use cormorant_learn::project::pca::{Keep, Pca};
+
+use self::matrix::{read_matrix, stage_over};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::from_command_line()?;
@@ -122,34 +125,4 @@ impl Args {
         }
         Ok(parsed)
     }
-}
-
-fn read_matrix(path: &str) -> Result<(Matrix, Vec<u32>), Box<dyn Error>> {
-    let bytes = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
-    let (head, body) =
-        bytes.split_at_checked(24).ok_or_else(|| format!("{path}: too short for a matrix file"))?;
-    let (magic, shape) = head.split_at(8);
-    let shape: Vec<usize> = shape
-        .chunks_exact(8)
-        .map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()) as usize)
-        .collect();
-    let (rows, columns) = (shape[0], shape[1]);
-    if magic != b"CORMMTX1" || body.len() != rows * columns * 8 + rows {
-        return Err(format!(
-            "{path}: {rows} x {columns} with {} bytes behind the header is not a matrix file",
-            body.len()
-        )
-        .into());
-    }
-    let (values, labels) = body.split_at(rows * columns * 8);
-    let values =
-        values.chunks_exact(8).map(|word| f64::from_le_bytes(word.try_into().unwrap_or_default())).collect();
-    Ok((Matrix::from_values(rows, columns, values), labels.iter().map(|&label| u32::from(label)).collect()))
-}
-
-/// Says that a stage is over and waits until the reader of the clocks has done so.
-fn stage_over(name: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{name}")?;
-    io::stdout().flush()?;
-    io::stdin().lock().read_line(&mut String::new()).map(|_| ())
 }

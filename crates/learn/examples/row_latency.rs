@@ -3,16 +3,20 @@
 //!
 //! Usage: `row_latency MODEL TRAIN TEST [name=value]...`
 
+#[allow(dead_code, reason = "stages are timed from outside, rows from inside")]
+mod matrix;
+
 use std::collections::BTreeMap;
+use std::env;
 use std::error::Error;
 use std::time::Instant;
-use std::{env, fs};
 
 use cormorant_learn::ctx::Ctx;
 use cormorant_learn::estimator::Train;
-use cormorant_learn::matrix::Matrix;
 use cormorant_learn::models;
 use cormorant_learn::params::Params;
+
+use self::matrix::read_matrix;
 
 /// Rows timed at most.
 const ROWS: usize = 20_000;
@@ -45,20 +49,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     let at = |share: f64| times[(share * (times.len() - 1) as f64) as usize];
     println!("{}: {} rows, p50 {:.1} us, p99 {:.1} us", spec.name, times.len(), at(0.5), at(0.99));
     Ok(())
-}
-
-fn read_matrix(path: &str) -> Result<(Matrix, Vec<u32>), Box<dyn Error>> {
-    let bytes = fs::read(path)?;
-    let (head, body) = bytes.split_at_checked(24).ok_or("too short for a matrix file")?;
-    let word = |at: usize| -> Result<usize, Box<dyn Error>> {
-        Ok(u64::from_le_bytes(head[at..at + 8].try_into()?) as usize)
-    };
-    let (rows, columns) = (word(8)?, word(16)?);
-    if &head[..8] != b"CORMMTX1" || body.len() != rows * columns * 8 + rows {
-        return Err("not a matrix file".into());
-    }
-    let (values, labels) = body.split_at(rows * columns * 8);
-    let values =
-        values.chunks_exact(8).map(|word| f64::from_le_bytes(word.try_into().unwrap_or_default())).collect();
-    Ok((Matrix::from_values(rows, columns, values), labels.iter().map(|&label| u32::from(label)).collect()))
 }

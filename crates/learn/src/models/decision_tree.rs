@@ -6,6 +6,8 @@ use crate::estimator::{Estimator, Kind, Model, ModelSpec, Train};
 use crate::params::{ParamKind, ParamSpec, Params};
 use crate::trees::{Criterion, DEPTH_MAX, Forest, ForestFit, Growth};
 
+use std::f64::consts::LN_2;
+
 /// The decision tree.
 pub(super) static SPEC: ModelSpec = ModelSpec {
     name: "decision-tree",
@@ -17,38 +19,55 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
     takes_sparse: false,
     takes_categories: false,
     wants_scaling: false,
-    params: &[CRITERION, MAX_DEPTH, MIN_SPLIT, MIN_LEAF, max_features("all"), CLASS_WEIGHT],
+    params: &of_trees("all"),
     build,
     load,
 };
 
-pub(super) const CRITERION: ParamSpec = ParamSpec {
-    name: "criterion",
-    kind: ParamKind::Choice(&["gini", "entropy"]),
-    default: "gini",
-    doc: "Impurity that splits decrease.",
-};
-
-pub(super) const MAX_DEPTH: ParamSpec = ParamSpec {
-    name: "max_depth",
-    kind: ParamKind::Int { min: 1, max: DEPTH_MAX as i64 },
-    default: "1024",
-    doc: "Most splits between root and leaf; the default never binds in practice.",
-};
-
-pub(super) const MIN_SPLIT: ParamSpec = ParamSpec {
-    name: "min_samples_split",
-    kind: ParamKind::Int { min: 2, max: 1_000_000_000 },
-    default: "2",
-    doc: "Fewest rows of a node that is split.",
-};
-
-pub(super) const MIN_LEAF: ParamSpec = ParamSpec {
-    name: "min_samples_leaf",
-    kind: ParamKind::Int { min: 1, max: 1_000_000_000 },
-    default: "1",
-    doc: "Fewest rows of a leaf.",
-};
+/// The parameters of every tree that classifies, alone or in a forest.
+pub(super) const fn of_trees(columns: &'static str) -> [ParamSpec; 8] {
+    [
+        ParamSpec {
+            name: "criterion",
+            kind: ParamKind::Choice(&["gini", "entropy"]),
+            default: "gini",
+            doc: "Impurity that splits decrease.",
+        },
+        ParamSpec {
+            name: "max_depth",
+            kind: ParamKind::Int { min: 1, max: DEPTH_MAX as i64 },
+            default: "1024",
+            doc: "Most splits between root and leaf; the default never binds in practice.",
+        },
+        ParamSpec {
+            name: "max_leaf_nodes",
+            kind: ParamKind::Int { min: 2, max: 1_000_000_000 },
+            default: "1000000000",
+            doc: "Most leaves of a tree, grown best split first when there are more rows; the default never binds.",
+        },
+        ParamSpec {
+            name: "min_samples_split",
+            kind: ParamKind::Int { min: 2, max: 1_000_000_000 },
+            default: "2",
+            doc: "Fewest rows of a node that is split.",
+        },
+        ParamSpec {
+            name: "min_samples_leaf",
+            kind: ParamKind::Int { min: 1, max: 1_000_000_000 },
+            default: "1",
+            doc: "Fewest rows of a leaf.",
+        },
+        max_features(columns),
+        ParamSpec {
+            name: "ccp_alpha",
+            kind: ParamKind::Float { min: 0.0, max: 1.0 },
+            default: "0",
+            doc: "Cost of a leaf: branches that take less impurity (Gini, or entropy in bits) off the whole tree per leaf are \
+                  pruned (minimal cost-complexity pruning, Breiman et al. 1984).",
+        },
+        CLASS_WEIGHT,
+    ]
+}
 
 pub(super) const CLASS_WEIGHT: ParamSpec = ParamSpec {
     name: "class_weight",
@@ -80,30 +99,45 @@ pub(super) fn columns_tried(params: &Params, columns: usize) -> usize {
 /// A tree or forest with its parameters read.
 pub(super) struct TreeEstimator {
     pub(super) trees: usize,
+    /// Share of the rows drawn with replacement for each tree; `None` = each sees all rows.
     pub(super) bootstrap: Option<f64>,
+    pub(super) out_of_bag: bool,
     pub(super) random_cuts: bool,
     pub(super) params: Params,
 }
 
 impl Estimator for TreeEstimator {
     fn fit(&self, data: &Train<'_>, ctx: &Ctx) -> Result<Box<dyn Model>, LearnError> {
-        let growth = Growth {
-            max_depth: self.params.int("max_depth"),
-            min_split: self.params.int("min_samples_split"),
-            min_leaf: self.params.int("min_samples_leaf"),
-            columns_per_split: columns_tried(&self.params, data.x.columns()),
-            random_cuts: self.random_cuts,
+        let params = &self.params;
+        let (criterion, unit) = if params.text("criterion") == "gini" {
+            (Criterion::Gini, 1.0)
+        } else {
+            (Criterion::Entropy, LN_2)
         };
-        let criterion =
-            if self.params.text("criterion") == "gini" { Criterion::Gini } else { Criterion::Entropy };
-        let balanced = self.params.text("class_weight") == "balanced";
-        let fit = ForestFit { trees: self.trees, bootstrap: self.bootstrap, criterion, balanced, growth };
+        let growth = Growth {
+            max_depth: params.int("max_depth"),
+            max_leaves: params.int("max_leaf_nodes"),
+            min_split: params.int("min_samples_split"),
+            min_leaf: params.int("min_samples_leaf"),
+            columns_per_split: columns_tried(params, data.x.columns()),
+            random_cuts: self.random_cuts,
+            ccp_alpha: params.float("ccp_alpha") * unit,
+        };
+        let fit = ForestFit {
+            trees: self.trees,
+            bootstrap: self.bootstrap,
+            out_of_bag: self.out_of_bag,
+            criterion,
+            balanced: params.text("class_weight") == "balanced",
+            growth,
+        };
         Ok(Box::new(fit.fit(data, ctx)?))
     }
 }
 
 fn build(params: &Params) -> Result<Box<dyn Estimator>, LearnError> {
-    Ok(Box::new(TreeEstimator { trees: 1, bootstrap: None, random_cuts: false, params: params.clone() }))
+    let params = params.clone();
+    Ok(Box::new(TreeEstimator { trees: 1, bootstrap: None, out_of_bag: false, random_cuts: false, params }))
 }
 
 pub(super) fn load(bytes: &[u8]) -> Result<Box<dyn Model>, LearnError> {

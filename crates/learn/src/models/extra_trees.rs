@@ -1,12 +1,8 @@
 //! Extremely randomised trees (Geurts, Ernst & Wehenkel 2006): a few columns per split, each cut once at random.
 
-use super::decision_tree::{
-    CLASS_WEIGHT, CRITERION, MAX_DEPTH, MIN_LEAF, MIN_SPLIT, TreeEstimator, load, max_features,
-};
-use super::random_forest::{MAX_SAMPLES, TREES, bootstrap};
-use crate::LearnError;
-use crate::estimator::{Estimator, Kind, ModelSpec};
-use crate::params::{ParamSpec, Params};
+use super::decision_tree::load;
+use super::random_forest::{build, of_forests};
+use crate::estimator::{Kind, ModelSpec};
 
 /// The extra-trees forest.
 pub(super) static SPEC: ModelSpec = ModelSpec {
@@ -19,25 +15,7 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
     takes_sparse: false,
     takes_categories: false,
     wants_scaling: false,
-    params: PARAMS,
-    build,
+    params: &of_forests("false"),
+    build: |params| build(SPEC.name, params, true),
     load,
 };
-
-const PARAMS: &[ParamSpec] = &[
-    TREES,
-    CRITERION,
-    MAX_DEPTH,
-    MIN_SPLIT,
-    MIN_LEAF,
-    max_features("sqrt"),
-    bootstrap("false"),
-    MAX_SAMPLES,
-    CLASS_WEIGHT,
-];
-
-fn build(params: &Params) -> Result<Box<dyn Estimator>, LearnError> {
-    let bootstrap = params.bool("bootstrap").then(|| params.float("max_samples"));
-    let trees = params.int("trees");
-    Ok(Box::new(TreeEstimator { trees, bootstrap, random_cuts: true, params: params.clone() }))
-}

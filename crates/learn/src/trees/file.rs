@@ -21,6 +21,9 @@ struct ForestFile {
     covers: Bytes,
     leaves: Vec<f64>,
     importances: Vec<f64>,
+    /// Absent from files of before there were any.
+    #[serde(default)]
+    notes: Vec<String>,
 }
 
 impl Forest {
@@ -35,6 +38,7 @@ impl Forest {
             covers: Bytes(self.covers.iter().flat_map(|cover| cover.to_le_bytes()).collect()),
             leaves: self.leaves.clone(),
             importances: self.importances.clone(),
+            notes: self.notes.clone(),
         })
     }
 
@@ -68,8 +72,8 @@ impl Forest {
         for (&root, &size) in roots.iter().zip(&file.trees) {
             check_tree(&nodes, root as usize..root as usize + size as usize, &cuts, leaves)?;
         }
-        let (outputs, leaves, importances) = (file.outputs, file.leaves, file.importances);
-        Ok(Self::new(Parts { cuts, outputs, nodes, covers, roots, leaves, importances }))
+        let ForestFile { outputs, leaves, importances, notes, .. } = file;
+        Ok(Self::new(Parts { cuts, outputs, nodes, covers, roots, leaves, importances, notes }))
     }
 }
 

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::bins::{Bins, Cuts};
 use super::draw::bootstrap;
 use super::grow::{Grown, Growth, grow, shifted};
+use super::out_of_bag::{Bag, estimate};
 use super::shap::{Explained, Step, explain, path_columns};
 use super::tally::{Classes, Criterion, Item, Pair, Weighted};
 use super::{check_columns, with_threads};
@@ -90,6 +91,8 @@ pub(crate) struct Forest {
     pub(super) leaves: Vec<f64>,
     /// Share of each column in the decrease of impurity.
     pub(super) importances: Vec<f64>,
+    /// What the fit had to say.
+    pub(super) notes: Vec<String>,
     /// Columns that any split looks at.
     pub(super) used: Vec<u16>,
     /// Most different columns on one path.
@@ -105,11 +108,12 @@ pub(super) struct Parts {
     pub(super) roots: Vec<u32>,
     pub(super) leaves: Vec<f64>,
     pub(super) importances: Vec<f64>,
+    pub(super) notes: Vec<String>,
 }
 
 impl Forest {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { cuts, outputs, nodes, covers, roots, leaves, importances } = parts;
+        let Parts { cuts, outputs, nodes, covers, roots, leaves, importances, notes } = parts;
         let path_columns = path_columns(&roots, cuts.columns(), |place| {
             let node = nodes[place as usize];
             (!node.is_leaf()).then_some((usize::from(node.column), node.target))
@@ -118,7 +122,7 @@ impl Forest {
             nodes.iter().filter(|node| !node.is_leaf()).map(|node| node.column).collect();
         used.sort_unstable();
         used.dedup();
-        Self { cuts, outputs, nodes, covers, roots, leaves, importances, used, path_columns }
+        Self { cuts, outputs, nodes, covers, roots, leaves, importances, notes, used, path_columns }
     }
 
     /// The shares of a leaf.
@@ -155,6 +159,10 @@ impl Model for Forest {
         Some(self.importances.clone())
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
     fn save(&self) -> Result<Vec<u8>, LearnError> {
         self.to_bytes()
     }
@@ -186,6 +194,8 @@ pub(crate) struct ForestFit {
     pub(crate) trees: usize,
     /// Rows drawn with replacement for each tree, as a share of all rows; `None`: every tree sees every row.
     pub(crate) bootstrap: Option<f64>,
+    /// Whether to measure the forest on the rows that its trees did not draw.
+    pub(crate) out_of_bag: bool,
     pub(crate) criterion: Criterion,
     /// Whether every class gets the same total weight.
     pub(crate) balanced: bool,
@@ -203,7 +213,7 @@ impl ForestFit {
             ctx.check()?;
             let class_weights = data.class_weights(self.balanced);
             let done = AtomicU64::new(0);
-            let grown: Result<Vec<Grown>, LearnError> = (0..self.trees as u64)
+            let grown: Result<Vec<(Grown, Option<Bag>)>, LearnError> = (0..self.trees as u64)
                 .into_par_iter()
                 .map(|tree| {
                     ctx.check()?;
@@ -216,18 +226,29 @@ impl ForestFit {
                     Ok(grown)
                 })
                 .collect();
-            assemble(bins.cuts, data.classes, grown?)
+            let grown = grown?;
+            let measured = self.out_of_bag.then(|| estimate(&bins, data, &grown, ctx)).transpose()?;
+            let trees = grown.into_iter().map(|(tree, _)| tree).collect();
+            assemble(bins.cuts, data.classes, trees, measured.into_iter().collect())
         })
     }
 
-    fn grow(&self, bins: &Bins, data: &Train<'_>, class_weights: &[f64], mut rng: ChaCha8Rng) -> Grown {
+    /// A tree, and the rows it drew when they are to be known.
+    fn grow(
+        &self,
+        bins: &Bins,
+        data: &Train<'_>,
+        class_weights: &[f64],
+        mut rng: ChaCha8Rng,
+    ) -> (Grown, Option<Bag>) {
         let draws = self.bootstrap.map(|share| ((share * bins.rows() as f64).round() as usize).max(1));
         let copies = draws.map(|draws| bootstrap(&mut rng, bins.rows(), draws));
         let weight = |row: usize| {
             let copies = copies.as_ref().map_or(1.0, |copies| f64::from(copies[row]));
             copies * data.weights.map_or(1.0, |weights| weights[row])
         };
-        if data.classes == 2 && are_counts((0..bins.rows()).map(weight)) {
+        let bag = copies.as_deref().filter(|_| self.out_of_bag).map(Bag::new);
+        let grown = if data.classes == 2 && are_counts((0..bins.rows()).map(weight)) {
             let tally = Pair::new([class_weights[0], class_weights[1]], self.criterion);
             let items = items(bins.rows(), weight, |row, weight| Pair::mark(data.y[row], weight as u16));
             grow(bins, tally, items, self.growth, rng)
@@ -238,7 +259,8 @@ impl ForestFit {
                 Weighted { class, weight: weight * class_weights[class as usize] }
             });
             grow(bins, tally, items, self.growth, rng)
-        }
+        };
+        (grown, bag)
     }
 }
 
@@ -258,7 +280,7 @@ fn items<M>(rows: usize, weight: impl Fn(usize) -> f64, mark: impl Fn(usize, f64
 }
 
 /// Puts grown trees into one array, with each distinct leaf kept once.
-fn assemble(cuts: Cuts, outputs: usize, trees: Vec<Grown>) -> Result<Forest, LearnError> {
+fn assemble(cuts: Cuts, outputs: usize, trees: Vec<Grown>, notes: Vec<String>) -> Result<Forest, LearnError> {
     let size: usize = trees.iter().map(|tree| tree.nodes.len()).sum();
     if u32::try_from(size).is_err() {
         return Err(LearnError::Data(format!("the trees have {size} nodes: limit their depth or number")));
@@ -280,7 +302,7 @@ fn assemble(cuts: Cuts, outputs: usize, trees: Vec<Grown>) -> Result<Forest, Lea
         }));
         covers.extend(tree.covers.iter().map(|cover| cover.clamp(f32::MIN_POSITIVE, f32::MAX)));
     }
-    Ok(Forest::new(Parts { cuts, outputs, nodes, covers, roots, leaves: leaves.values, importances }))
+    Ok(Forest::new(Parts { cuts, outputs, nodes, covers, roots, leaves: leaves.values, importances, notes }))
 }
 
 /// The distinct leaves of a forest; most leaves of a forest grown to purity are one of a few.

@@ -1,7 +1,11 @@
-//! Grows one tree depth first on binned rows.
+//! Grows one tree on binned rows: depth first, or best first when the number of leaves is limited.
 //!
 //! Large nodes read codes column by column. A node whose codes fit the first-level cache copies them out, row by
 //! row, and its whole subtree is grown on the copy: in a forest grown to purity most of the time goes to such nodes.
+//! Best first, the leaf whose split takes most off the impurity of the tree is split next, as in scikit-learn; the
+//! nodes then come in no order that a copy, or what is known of constant columns, could follow.
+
+use std::collections::BinaryHeap;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -9,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use super::bins::{Bins, MISSING};
 use super::draw::ColumnDraw;
 use super::forest::Node;
+use super::prune::{Worth, prune};
 use super::tally::{Best, Column, Item, Tally};
 
 /// Bytes of codes a node may have to be grown on a copy.
@@ -19,6 +24,8 @@ const COPY_BYTES: usize = 32 * 1024;
 pub(crate) struct Growth {
     /// Deepest level with a split, the root being level 1; 0 gives a single leaf.
     pub(crate) max_depth: usize,
+    /// Most leaves.
+    pub(crate) max_leaves: usize,
     /// Fewest rows of a node that is split.
     pub(crate) min_split: usize,
     /// Fewest rows of a leaf.
@@ -27,6 +34,8 @@ pub(crate) struct Growth {
     pub(crate) columns_per_split: usize,
     /// Whether each drawn column is cut once, at random, rather than where that is best.
     pub(crate) random_cuts: bool,
+    /// What a leaf costs when the grown tree is pruned, as a share of the tree's weight ([`prune`]).
+    pub(crate) ccp_alpha: f64,
 }
 
 /// A grown tree; its leaves are numbered in [`Node::target`].
@@ -64,9 +73,14 @@ pub(super) fn grow<T: Tally>(
         copy: Vec::new(),
         grown,
         leaves: 0,
+        worths: Vec::new(),
     };
-    grower.run();
-    grower.grown
+    if growth.max_leaves < grower.items.len() {
+        grower.run_best_first();
+    } else {
+        grower.run();
+    }
+    if growth.ccp_alpha > 0.0 { prune(&grower.grown, &grower.worths, growth.ccp_alpha) } else { grower.grown }
 }
 
 struct Grower<'a, T: Tally> {
@@ -85,6 +99,8 @@ struct Grower<'a, T: Tally> {
     copy: Vec<u8>,
     grown: Grown,
     leaves: u32,
+    /// By node, when the tree is to be pruned.
+    worths: Vec<Worth>,
 }
 
 /// A node waiting to be split: rows `start..end` of the items.
@@ -100,13 +116,43 @@ struct Task<S> {
     sum: S,
 }
 
+/// A leaf that can be split, ordered by what the split takes off the impurity, then by age.
+struct Candidate<S> {
+    gain: f64,
+    task: Task<S>,
+    best: Best,
+}
+
+impl<S> PartialEq for Candidate<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<S> Eq for Candidate<S> {}
+
+impl<S> PartialOrd for Candidate<S> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<S> Ord for Candidate<S> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.gain.total_cmp(&other.gain).then(other.task.node.cmp(&self.task.node))
+    }
+}
+
 impl<T: Tally> Grower<'_, T> {
-    fn run(&mut self) {
+    fn root(&self) -> Task<T::Sum> {
         let sum = self.tally.sum(&self.items);
-        let end = self.items.len();
-        let mut stack = vec![Task { node: 0, start: 0, end, depth: 0, constants: 0, copied: false, sum }];
+        Task { node: 0, start: 0, end: self.items.len(), depth: 0, constants: 0, copied: false, sum }
+    }
+
+    fn run(&mut self) {
+        let mut stack = vec![self.root()];
         while let Some(mut task) = stack.pop() {
-            self.grown.covers[task.node] = self.tally.weight(&task.sum) as f32;
+            self.note(&task);
             if self.ends(&task) {
                 self.close(&task);
                 continue;
@@ -123,6 +169,47 @@ impl<T: Tally> Grower<'_, T> {
                 }
                 None => self.close(&task),
             }
+        }
+    }
+
+    fn run_best_first(&mut self) {
+        let mut open: BinaryHeap<Candidate<T::Sum>> = self.candidate(self.root()).into_iter().collect();
+        let mut leaves = 1;
+        while leaves < self.growth.max_leaves {
+            let Some(Candidate { task, best, .. }) = open.pop() else { break };
+            for child in self.split(&task, best) {
+                open.extend(self.candidate(child));
+            }
+            leaves += 1;
+        }
+        open.into_sorted_vec().iter().for_each(|candidate| self.close(&candidate.task));
+    }
+
+    /// The best split of a node, or `None` when the node stays a leaf.
+    fn candidate(&mut self, mut task: Task<T::Sum>) -> Option<Candidate<T::Sum>> {
+        self.note(&task);
+        task.constants = 0;
+        let best = if self.ends(&task) { None } else { self.search(&mut task) };
+        let Some(best) = best else {
+            self.close(&task);
+            return None;
+        };
+        Some(Candidate { gain: self.tally.impurity(&task.sum) + best.score, task, best })
+    }
+
+    /// Keeps what is to be known of a node whether it is split or not.
+    fn note(&mut self, task: &Task<T::Sum>) {
+        self.grown.covers[task.node] = self.tally.weight(&task.sum) as f32;
+        if self.growth.ccp_alpha > 0.0 {
+            let mut shares = Vec::new();
+            self.tally.shares(&task.sum, &mut shares);
+            let worth = Worth {
+                weight: self.tally.weight(&task.sum),
+                impurity: self.tally.impurity(&task.sum),
+                shares,
+            };
+            self.worths.resize_with(self.grown.nodes.len(), Worth::default);
+            self.worths[task.node] = worth;
         }
     }
 

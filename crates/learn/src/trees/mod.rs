@@ -1,7 +1,8 @@
 //! One histogram tree engine for every tree model.
 //!
 //! The way of a fit: [`bins`] turns the matrix into one byte per value, [`grow`] grows a tree on the bytes with the
-//! class counts of [`tally`] and the columns of [`draw`], [`forest`] keeps the trees in one array of 8-byte nodes.
+//! class counts of [`tally`] and the columns of [`draw`], [`prune`] cuts off what is not worth its leaves, [`forest`]
+//! keeps the trees in one array of 8-byte nodes. [`out_of_bag`] says how good a forest is on rows its trees did not see.
 //! A forest scores blocks of rows in [`score`] and explains a row in [`shap`]. [`boost`] grows trees on sums of
 //! derivatives instead. [`isolation`] has trees of its own kind, whose thresholds are drawn and not searched.
 //!
@@ -15,6 +16,8 @@ mod file;
 mod forest;
 mod grow;
 mod isolation;
+mod out_of_bag;
+mod prune;
 mod score;
 mod shap;
 mod tally;

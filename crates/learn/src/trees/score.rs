@@ -155,7 +155,11 @@ fn walk(nodes: &[Node], root: u32, codes: &[[u8; LANES]]) -> [u32; LANES] {
 
 /// The leaves that a row of these codes reaches in several trees; in a tree where it is there it waits for the others.
 #[inline]
-fn walk_trees<const TREES: usize>(nodes: &[Node], mut at: [u32; TREES], codes: &[u8]) -> [u32; TREES] {
+pub(super) fn walk_trees<const TREES: usize>(
+    nodes: &[Node],
+    mut at: [u32; TREES],
+    codes: &[u8],
+) -> [u32; TREES] {
     loop {
         let mut walking = false;
         for at in &mut at {

@@ -235,6 +235,33 @@ fn rare_columns_that_share_a_byte_change_nothing() {
     }
 }
 
+#[test]
+fn trees_of_any_size_score_many_rows_as_they_do_one() {
+    let (mut x, y) = problem(9, 700, 3);
+    x.values_mut().iter_mut().step_by(13).for_each(|value| *value = f64::NAN);
+    for row in 0..700 {
+        x.row_mut(row)[0] = f64::from(row as u32 * 7 % 11);
+    }
+    for leaves in ["8", "64", "65", "200"] {
+        for first in [None, Some(true)] {
+            let categorical: Vec<bool> =
+                (0..x.columns()).map(|column| column == 0 && first.is_some()).collect();
+            let data = Train { categorical: Some(&categorical), ..Train::labelled(&x, &y, 3) };
+            let params = [("iterations", "5"), ("max_leaf_nodes", leaves), ("min_samples_leaf", "2")];
+            let model = fit(&params, &data);
+            for rows in [1, 16, 65, 700] {
+                let part = x.take_rows(&(0..rows).collect::<Vec<_>>());
+                let together = scores(&*model, &part);
+                let mut alone = [0.0; 3];
+                for row in 0..rows {
+                    model.score_row(part.row(row), &mut alone);
+                    assert_eq!(together.row(row), alone, "row {row} of {rows}, {leaves} leaves");
+                }
+            }
+        }
+    }
+}
+
 /// Rows of one column of categories: (category, class, rows).
 fn categories(rows: &[(f64, u32, usize)]) -> (Matrix, Vec<u32>) {
     let values: Vec<f64> =

@@ -162,6 +162,33 @@ fn limits_hold() {
 }
 
 #[test]
+fn forests_are_limited_pruned_and_measured_the_same_on_any_number_of_threads() {
+    let (x, y) = problem(21, 600, 3, 0.05);
+    let data = Train::labelled(&x, &y, 3);
+    for name in ["random-forest", "extra-trees"] {
+        let params = [
+            ("trees", "12"),
+            ("max_leaf_nodes", "20"),
+            ("bootstrap", "true"),
+            ("oob_score", "true"),
+            ("ccp_alpha", "0.02"),
+        ];
+        let model = fit(name, &params, &data, 1);
+        assert_eq!(model.save().unwrap(), fit(name, &params, &data, 5).save().unwrap(), "{name}");
+        assert!(model.notes()[0].starts_with("out of bag: accuracy 0."), "{:?}", model.notes());
+        let loaded = (models::find(name).unwrap().load)(&model.save().unwrap()).unwrap();
+        assert_eq!(loaded.notes(), model.notes());
+        let larger = fit(name, &params[..4], &data, 1).save().unwrap().len();
+        assert!(model.save().unwrap().len() < larger, "{name}: nothing is pruned");
+        let spec = models::find(name).unwrap();
+        let refused = [("bootstrap", "false"), ("oob_score", "true")];
+        let given = refused.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let built = (spec.build)(&Params::check(name, spec.params, &given).unwrap());
+        assert!(built.err().unwrap().to_string().contains("`oob_score`"), "{name}");
+    }
+}
+
+#[test]
 fn missing_values_are_learnt_from_and_unseen_ones_follow_the_majority() {
     let told = |missing: bool, value: f64| if missing { f64::NAN } else { value };
     let values: Vec<f64> = (0..200).map(|row| told(row % 4 == 0, f64::from(row % 7))).collect();

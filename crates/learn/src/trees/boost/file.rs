@@ -9,6 +9,7 @@ use super::super::COLUMNS_MAX;
 use super::super::file::{Bytes, Shape, check_importances, ensure, read, roots, write};
 use super::categories::{CATEGORY_MAX, CategorySets};
 use super::model::{Boosted, Node};
+use super::ruled::Ruled;
 use crate::LearnError;
 
 /// Largest size of a leaf or a start: sums of them stay finite.
@@ -84,8 +85,19 @@ impl Boosted {
             check_tree(&nodes, root as usize..root as usize + size as usize, file.columns, &sets)?;
         }
         let BoostedFile { columns, start, importances, notes, .. } = file;
-        Ok(Self { columns, start, nodes, covers, roots, sets, importances, notes, path_columns: 0 }
-            .finished())
+        Ok(Self {
+            columns,
+            start,
+            nodes,
+            covers,
+            roots,
+            sets,
+            importances,
+            notes,
+            path_columns: 0,
+            ruled: Ruled::default(),
+        }
+        .finished())
     }
 }
 

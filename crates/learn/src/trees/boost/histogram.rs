@@ -168,11 +168,15 @@ pub(super) enum Lines<'a> {
 }
 
 /// The bins of a tile while rows are added: a code always has a bin, so that no index is checked.
-pub(super) struct Scratch([[Cell; 256]; TILE]);
+pub(super) struct Scratch([[Cell; STRIDE]; TILE]);
+
+/// Bins from one bundle to the next: a cache line more than codes need. 4096 bytes apart, the bins that most rows share
+/// would compete for one place of the cache, and the processor would take each of them for the one written just before.
+const STRIDE: usize = 256 + 4;
 
 impl Scratch {
     pub(super) fn new() -> Box<Self> {
-        Box::new(Self([[Cell::default(); 256]; TILE]))
+        Box::new(Self([[Cell::default(); STRIDE]; TILE]))
     }
 
     /// The histogram of the rows with these lines and marks, in the layout of [`Tile::starts`].

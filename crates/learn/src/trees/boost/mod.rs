@@ -16,8 +16,11 @@ mod histogram;
 mod hold_out;
 mod loss;
 mod model;
+mod ruled;
 mod score;
 mod split;
+
+use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -28,6 +31,7 @@ use self::grow::{Grower, Grown, Target};
 use self::histogram::{CHUNK, Mark, quantise};
 use self::hold_out::{HeldOut, Part};
 use self::loss::Margins;
+use self::ruled::Ruled;
 use self::score::leaf_value;
 use super::check_columns;
 use super::draw::unit;
@@ -239,10 +243,16 @@ impl<'a> Boosting<'a> {
         let Grown { nodes, leaves, .. } = &tree.grown;
         let margins = self.margins.of_mut(class);
         if all_rows {
-            for (node, rows) in leaves {
-                let value = nodes[*node].value;
-                self.grower.rows[rows.clone()].iter().for_each(|&row| margins[row as usize] += value);
-            }
+            let rows = &self.grower.rows;
+            margins.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, margins)| {
+                let (first, end) = (chunk * CHUNK, chunk * CHUNK + margins.len());
+                for (node, range) in leaves {
+                    let (value, rows) = (nodes[*node].value, &rows[range.clone()]);
+                    let [from, to] =
+                        [first, end].map(|end| rows.partition_point(|&row| (row as usize) < end));
+                    rows[from..to].iter().for_each(|&row| margins[row as usize - first] += value);
+                }
+            });
         } else {
             walk_all(tree, &self.learnt.x, margins);
         }
@@ -279,7 +289,19 @@ impl<'a> Boosting<'a> {
             gains.iter_mut().for_each(|gain| *gain /= total);
         }
         let (start, importances, notes) = (self.start, gains, self.notes);
-        Boosted { columns, start, nodes, covers, roots, sets, importances, notes, path_columns: 0 }.finished()
+        Boosted {
+            columns,
+            start,
+            nodes,
+            covers,
+            roots,
+            sets,
+            importances,
+            notes,
+            path_columns: 0,
+            ruled: Ruled::default(),
+        }
+        .finished()
     }
 }
 
@@ -295,9 +317,9 @@ fn walk_all(tree: &Tree, x: &Matrix, margins: &mut [f64]) {
 /// Training weight of every node.
 fn covers(grown: &Grown, rows: &[u32], weights: &[f64]) -> Vec<f64> {
     let mut covers = vec![0.0; grown.nodes.len()];
-    for (node, range) in &grown.leaves {
-        covers[*node] = rows[range.clone()].iter().map(|&row| weights[row as usize]).sum();
-    }
+    let cover = |range: &Range<usize>| rows[range.clone()].iter().map(|&row| weights[row as usize]).sum();
+    let of_leaves: Vec<f64> = grown.leaves.par_iter().map(|(_, range)| cover(range)).collect();
+    grown.leaves.iter().zip(of_leaves).for_each(|((node, _), cover)| covers[*node] = cover);
     for (place, node) in grown.nodes.iter().enumerate().rev().filter(|(_, node)| !node.is_leaf()) {
         covers[place] = covers[node.target as usize] + covers[node.target as usize + 1];
     }

@@ -3,6 +3,7 @@
 use super::super::shap::{Explained, Step, explain, path_columns};
 use super::categories::CategorySets;
 use super::loss::{sigmoid, softmax};
+use super::ruled::Ruled;
 use crate::LearnError;
 use crate::ctx::Ctx;
 use crate::estimator::{Contributions, Model};
@@ -90,6 +91,8 @@ pub(crate) struct Boosted {
     pub(super) notes: Vec<String>,
     /// Most different columns on one path.
     pub(super) path_columns: usize,
+    /// The small trees once more, for many rows.
+    pub(super) ruled: Ruled,
 }
 
 impl Boosted {
@@ -99,6 +102,7 @@ impl Boosted {
             let node = self.nodes[place as usize];
             (!node.is_leaf()).then_some((usize::from(node.column), node.target))
         });
+        self.ruled = Ruled::new(&self.nodes, &self.roots);
         self
     }
 

@@ -105,6 +105,34 @@ impl Rules {
         self.monotone.get(column.index).copied().unwrap_or(0)
     }
 
+    /// The cuts behind occupied bins that leave enough on both sides: slot, what is left of it, and both sides; `left`
+    /// is on the left of all of them.
+    #[inline(always)]
+    fn for_each_cut(
+        &self,
+        scale: Scale,
+        sum: Cell,
+        cells: &[Cell],
+        mut left: Cell,
+        mut visit: impl FnMut(usize, Cell, [Sums; 2]),
+    ) {
+        for (slot, cell) in cells.iter().enumerate() {
+            if cell.is_empty() {
+                continue;
+            }
+            left += *cell;
+            let lefts = scale.sums(left);
+            if !self.is_leaf(lefts) {
+                continue;
+            }
+            let rights = scale.sums(sum - left);
+            if !self.is_leaf(rights) {
+                break;
+            }
+            visit(slot, left, [lefts, rights]);
+        }
+    }
+
     #[inline]
     fn is_leaf(&self, sums: Sums) -> bool {
         sums.rows >= self.min_rows && sums.second >= self.min_hessian && sums.second > 0.0
@@ -118,13 +146,16 @@ pub(super) struct Search<'a> {
     node: Node<'a>,
     /// What the node is worth unsplit.
     unsplit: f64,
+    /// Whether the value of a side is free, so that what it is worth is G²/(H+l2).
+    is_free: bool,
     pub(super) best: Option<Split>,
 }
 
 impl<'a> Search<'a> {
     pub(super) fn new(rules: &'a Rules, scale: Scale, node: Node<'a>) -> Self {
         let unsplit = rules.worth(rules.l2, scale.sums(node.sum), node.value);
-        Self { rules, scale, node, unsplit, best: None }
+        let is_free = rules.l1 == 0.0 && node.bounds == Bounds::NONE;
+        Self { rules, scale, node, unsplit, is_free, best: None }
     }
 
     /// Looks at a column with these bins, in the layout of its bundle.
@@ -177,23 +208,38 @@ impl<'a> Search<'a> {
         place: usize,
         sign: i8,
         cells: &[Cell],
-        mut left: Cell,
+        left: Cell,
         missing_left: Option<bool>,
     ) -> bool {
-        let mut found = false;
-        for (slot, cell) in cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()) {
-            left += *cell;
-            let sides = [left, self.node.sum - left].map(|side| self.scale.sums(side));
-            if !self.rules.is_leaf(sides[0]) {
-                continue;
-            }
-            if !self.rules.is_leaf(sides[1]) {
-                break;
-            }
-            let cut = Sides::Cut { low: slot as u8, high: slot as u8, missing_left };
-            found |= self.consider(place, sign, self.rules.l2, cut, left, sides);
+        if self.is_free && sign == 0 {
+            return self.scan_free(place, cells, left, missing_left);
         }
+        let cut = |slot: usize| Sides::Cut { low: slot as u8, high: slot as u8, missing_left };
+        let mut found = false;
+        let (rules, scale, node) = (self.rules, self.scale, self.node);
+        rules.for_each_cut(scale, node.sum, cells, left, |slot, left, sides| {
+            found |= self.consider(place, sign, rules.l2, cut(slot), left, sides);
+        });
         found
+    }
+
+    /// The same where values are free: most of the time of a fit on many bins is spent here.
+    fn scan_free(&mut self, place: usize, cells: &[Cell], left: Cell, missing_left: Option<bool>) -> bool {
+        let (rules, scale, unsplit) = (self.rules, self.scale, self.unsplit);
+        let worth = |side: Sums| side.first * side.first / (side.second + rules.l2);
+        let (mut most, mut found) = (self.best.map_or(0.0, |best| best.gain), None);
+        rules.for_each_cut(scale, self.node.sum, cells, left, |slot, left, [lefts, rights]| {
+            let gain = worth(lefts) + worth(rights) - unsplit;
+            if gain > most && gain < f64::INFINITY {
+                (most, found) = (gain, Some((slot, left)));
+            }
+        });
+        let Some((slot, left)) = found else { return false };
+        let value = |side: Cell| rules.value(scale.sums(side), Bounds::NONE);
+        let sides = Sides::Cut { low: slot as u8, high: slot as u8, missing_left };
+        let values = [value(left), value(self.node.sum - left)];
+        self.best = Some(Split { gain: most, column: place, sides, left, values });
+        true
     }
 
     /// Keeps a split that is better than the best so far.
