@@ -417,3 +417,22 @@ fn arrange(mut columns: Vec<Coordinate>) -> Vec<Coordinate> {
     }
     columns
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::{Matrix, SparseMatrix};
+
+    /// Half of the first column's values are 0 and it is not shifted: its zeros must not be passed over as entries that
+    /// are something else.
+    #[test]
+    fn sparse_rows_have_the_sums_of_dense_ones_shifted_or_not() {
+        let value = |place: u32| f64::from(place / 2 % 2 * (1 + place % 3) + place % 2 * (place % 11));
+        let dense = Matrix::from_values(60, 2, (0..120).map(value).collect());
+        let sparse = SparseMatrix::from_dense(&dense);
+        for shift in [Shift::No, Shift::Far, Shift::All] {
+            let margins = |x: Rows<'_>| Design::new(x, shift).margins(&[0.5, -2.0, 0.25]);
+            assert_eq!(margins((&dense).into()), margins((&sparse).into()), "{shift:?}");
+        }
+    }
+}
