@@ -22,6 +22,7 @@ if [ "${BENCH:-}" = quick ]; then
     FLOW="--runs 1 --nfstream-runs 1,0 --no-results"
     MODELS="--runs 1 --type-splits 1 --no-results"
     PARITY="--runs 1 --data rows,mails --no-results"
+    CONVEX="--rows 1000 --passes 1000 --no-results"
 fi
 
 # First, and without captures: the sender and the receiver need both processors.
@@ -46,4 +47,5 @@ else
     (cd "$ROOT" && cargo build --quiet --release --locked -p cormorant-learn --example bench_models)
     "$PYTHON" "$HERE/models.py" --binary "$TARGET/release/examples/bench_models" ${MODELS:-}
     "$PYTHON" "$HERE/parity.py" --binary "$TARGET/release/examples/bench_models" ${PARITY:-}
+    "$PYTHON" "$HERE/convex.py" --binary "$TARGET/release/examples/bench_models" ${CONVEX:-}
 fi

@@ -1,11 +1,13 @@
 //! Our side of `benches/models.py`: fits one model on a matrix file, scores another, writes the scores.
 //!
-//! Usage: `bench_models MODEL TRAIN TEST SCORES --threads N --seed N [--sparse] [name=value]...`. After each stage (loaded, fitted,
+//! Usage: `bench_models MODEL TRAIN TEST SCORES --threads N --seed N [--sparse] [--fields FILE] [name=value]...`. After each stage (loaded, fitted,
 //! scored) it prints the stage's name and waits for a line, so that the clocks are read outside, the same way for all
 //! programs compared; `benches/sklearn_models.py` talks in the same way.
 //!
 //! The matrix file is described in `matrix/mod.rs`. The scores: one f64 per test row, the probability of class 1 or the
 //! anomaly score; of more than two classes the probability of each. What the fit has to say of itself goes to standard error.
+//!
+//! `--fields` writes the fitted model's fields as JSON, for `benches/convex.py` to compute with.
 //!
 //! MODEL may also be `k-means` (ten centres; `k` is a parameter): the scores are then the inertia and the steps. Or `pca`
 //! (ten components): the scores are then their shares in the variance, and the weights of the first.
@@ -56,6 +58,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     stage_over("scored")?;
     model.notes().iter().try_for_each(|note| writeln!(io::stderr(), "{note}"))?;
+    if let Some(path) = &args.fields {
+        let fields: serde_json::Value = rmp_serde::from_slice(&model.save()?)?;
+        fs::write(path, serde_json::to_vec(&fields)?)?;
+    }
     let first = if classes > 2 { 0 } else { model.outputs() - 1 };
     let kept = scores.iter_rows().flat_map(|row| &row[first..]);
     Ok(fs::write(&args.scores, kept.flat_map(|score| score.to_le_bytes()).collect::<Vec<_>>())?)
@@ -94,6 +100,7 @@ struct Args {
     threads: usize,
     seed: u64,
     sparse: bool,
+    fields: Option<String>,
     params: BTreeMap<String, String>,
 }
 
@@ -109,11 +116,13 @@ impl Args {
             named("a file for scores")?,
         ];
         let params = BTreeMap::new();
-        let mut parsed = Self { model, train, test, scores, threads: 1, seed: 1, sparse: false, params };
+        let mut parsed =
+            Self { model, train, test, scores, threads: 1, seed: 1, sparse: false, fields: None, params };
         while let Some(option) = args.next() {
             match option.as_str() {
                 "--threads" => parsed.threads = args.next().unwrap_or_default().parse()?,
                 "--sparse" => parsed.sparse = true,
+                "--fields" => parsed.fields = args.next(),
                 "--seed" => parsed.seed = args.next().unwrap_or_default().parse()?,
                 _ => {
                     let (name, value) = option

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+pub(crate) use super::measure::Shift;
 use super::measure::{Coordinate, Visited, cut, measure};
 use crate::matrix::Rows;
 
@@ -33,14 +34,14 @@ const LANES: usize = 16;
 const LANES_NUMBERS: usize = 1 << 24;
 
 impl Design {
-    /// Arranges finite values; `shifted` unless the intercept is penalised.
-    pub(crate) fn new(x: Rows<'_>, shifted: bool) -> Self {
-        let columns = arrange(measure(x, shifted));
+    /// Arranges finite values.
+    pub(crate) fn new(x: Rows<'_>, shift: Shift) -> Self {
+        let columns = arrange(measure(x, shift));
         let dense_width = 1 + columns.iter().filter(|c| c.scale > 0.0 && !c.sparse).count();
         let sparse_width = columns.iter().filter(|c| c.scale > 0.0 && c.sparse).count();
         let mut design = Self {
             rows: x.rows(),
-            dense: vec![1.0; x.rows() * dense_width],
+            dense: vec![0.0; x.rows() * dense_width],
             dense_width,
             starts: vec![0],
             places: Vec::new(),
@@ -57,6 +58,7 @@ impl Design {
             Visited::new(self.columns.iter().map(|column| column.scale > 0.0 && column.shift != 0.0));
         let (mut entries, mut whole): (Vec<(u32, f64)>, _) = (Vec::new(), visited.whole(x));
         for row in 0..self.rows {
+            self.dense[(row + 1) * self.dense_width - 1] = 1.0;
             visited.row(x, row, &mut whole, |column, value| {
                 let column = &self.columns[column];
                 if column.scale == 0.0 {
@@ -121,6 +123,15 @@ impl Design {
         scales
     }
 
+    /// Per coordinate how far a unit of slope moves a weight whose penalty is ½ w²: the square of its scale, within 1e±60 to
+    /// stay finite for absurd columns; 0 for the intercept.
+    pub(super) fn pulls(&self) -> Vec<f64> {
+        let mut pulls: Vec<f64> =
+            self.scales().iter().map(|scale| (scale * scale).clamp(1e-60, 1e60)).collect();
+        pulls[self.intercept()] = 0.0;
+        pulls
+    }
+
     /// Weights per column and the intercept of the original problem.
     pub(crate) fn to_columns(&self, theta: &[f64]) -> (Vec<f64>, f64) {
         let weight = |c: &Coordinate| if c.scale > 0.0 { theta[c.place] / c.scale } else { 0.0 };
@@ -175,7 +186,17 @@ impl Design {
         numbers: usize,
         work: impl Fn(Range<usize>) -> T + Sync,
     ) -> Vec<T> {
-        lanes_of(self.rows, (LANES_NUMBERS / numbers.max(1)).clamp(1, LANES), work)
+        self.few_lanes_of(self.rows, numbers, work)
+    }
+
+    /// The same over some rows, given by their places among them.
+    pub(super) fn few_lanes_of<T: Send>(
+        &self,
+        rows: usize,
+        numbers: usize,
+        work: impl Fn(Range<usize>) -> T + Sync,
+    ) -> Vec<T> {
+        lanes_of(rows, (LANES_NUMBERS / numbers.max(1)).clamp(1, LANES), work)
     }
 
     /// For each row and output the sum over coordinates of theta × value; rows × outputs.
@@ -206,22 +227,63 @@ impl Design {
         add_up(self.lanes(lane))
     }
 
-    /// Per coordinate Σ weight × value².
-    pub(super) fn weighted_squares(&self, weights: &[f64]) -> Vec<f64> {
-        add_up(self.lanes(|rows| {
-            let mut sums = vec![0.0; self.coordinates()];
-            for row in rows {
-                self.row(row).for_each(|(place, value)| sums[place] += weights[row] * value * value);
+    /// Sum over some rows of row × factor for each output, the factors being what `of(place among the rows, margins)` makes
+    /// of the row's margins with `vector`: a product with a Hessian in one go through the rows.
+    pub(super) fn through_rows(
+        &self,
+        rows: &[usize],
+        vector: &[f64],
+        outputs: usize,
+        of: impl Fn(usize, &mut [f64]) + Sync,
+    ) -> Vec<f64> {
+        let width = self.coordinates();
+        self.sum_of_rows(rows, outputs * width, |place, sums, parts| {
+            let row = rows[place];
+            parts.clear();
+            parts.extend(vector.chunks_exact(width).map(|vector| self.row_dot(row, vector)));
+            of(place, parts);
+            for (part, sums) in parts.iter().zip(sums.chunks_exact_mut(width)) {
+                self.add_row(row, *part, sums);
             }
-            sums
-        }))
+        })
     }
 
-    /// Adds Σ weight × row rowᵀ over some rows to the lower triangle of `gram`, whose rows are `stride` apart; rows of
-    /// weight 0 are passed over.
-    pub(super) fn add_gram(&self, rows: Range<usize>, weights: &[f64], gram: &mut [f64], stride: usize) {
-        let weighed: Vec<(usize, f64)> =
-            rows.zip(weights.iter().copied()).filter(|(_, weight)| *weight != 0.0).collect();
+    /// Sum of some rows times their factors.
+    pub(super) fn weighted_sum_of(&self, rows: &[usize], factor: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
+        let add =
+            |place: usize, sums: &mut [f64], _: &mut _| self.add_row(rows[place], factor(rows[place]), sums);
+        self.sum_of_rows(rows, self.coordinates(), add)
+    }
+
+    /// Per coordinate Σ weight × value² over some rows; weights by place among them.
+    pub(super) fn squares_of_rows(&self, rows: &[usize], weight: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
+        self.sum_of_rows(rows, self.coordinates(), |place, sums, _| {
+            let weight = weight(place);
+            self.row(rows[place]).for_each(|(at, value)| sums[at] += weight * value * value);
+        })
+    }
+
+    /// Adds up over some rows in as many lanes as are worth their sums of `numbers` numbers.
+    fn sum_of_rows(
+        &self,
+        rows: &[usize],
+        numbers: usize,
+        add: impl Fn(usize, &mut [f64], &mut Vec<f64>) + Sync,
+    ) -> Vec<f64> {
+        let entries = rows.len() * (self.dense_width + self.entries.len() / self.rows.max(1));
+        let worth = entries / (4 * numbers.max(1));
+        let lane = |places: Range<usize>| {
+            let (mut sums, mut parts) = (vec![0.0; numbers], Vec::new());
+            places.for_each(|place| add(place, &mut sums, &mut parts));
+            sums
+        };
+        add_up(lanes_of(rows.len(), worth.clamp(1, LANES), lane))
+    }
+
+    /// Adds Σ weight × row rowᵀ over some rows and their weights to the lower triangle of `gram`, whose rows are `stride`
+    /// apart; rows of weight 0 are passed over.
+    pub(super) fn add_gram(&self, rows: impl Iterator<Item = (usize, f64)>, gram: &mut [f64], stride: usize) {
+        let weighed: Vec<(usize, f64)> = rows.filter(|(_, weight)| *weight != 0.0).collect();
         let (fours, rest) = weighed.as_chunks::<4>();
         fours.iter().for_each(|four| self.add_dense_four(four, gram, stride));
         rest.iter().for_each(|&(row, weight)| self.add_dense_one(row, weight, gram, stride));
@@ -286,7 +348,20 @@ impl Design {
         dot(self.dense_row(row), dense) + of_sparse
     }
 
-    fn add_row(&self, row: usize, factor: f64, sums: &mut [f64]) {
+    /// Adds a row times a factor and, coordinate by coordinate, a pull.
+    pub(super) fn add_pulled_row(&self, row: usize, factor: f64, pull: &[f64], sums: &mut [f64]) {
+        let (dense, sparse) = sums.split_at_mut(self.dense_width);
+        let (dense_pull, sparse_pull) = pull.split_at(self.dense_width);
+        for ((sum, value), pull) in dense.iter_mut().zip(self.dense_row(row)).zip(dense_pull) {
+            *sum += factor * value * pull;
+        }
+        for (place, value) in self.sparse_row(row) {
+            sparse[place] += factor * value * sparse_pull[place];
+        }
+    }
+
+    /// Adds a row times a factor.
+    pub(super) fn add_row(&self, row: usize, factor: f64, sums: &mut [f64]) {
         let (dense, sparse) = sums.split_at_mut(self.dense_width);
         axpy(factor, self.dense_row(row), dense);
         for entry in self.starts[row]..self.starts[row + 1] {
@@ -341,4 +416,23 @@ fn arrange(mut columns: Vec<Coordinate>) -> Vec<Coordinate> {
         next += 1;
     }
     columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::{Matrix, SparseMatrix};
+
+    /// Half of the first column's values are 0 and it is not shifted: its zeros must not be passed over as entries that
+    /// are something else.
+    #[test]
+    fn sparse_rows_have_the_sums_of_dense_ones_shifted_or_not() {
+        let value = |place: u32| f64::from(place / 2 % 2 * (1 + place % 3) + place % 2 * (place % 11));
+        let dense = Matrix::from_values(60, 2, (0..120).map(value).collect());
+        let sparse = SparseMatrix::from_dense(&dense);
+        for shift in [Shift::No, Shift::Far, Shift::All] {
+            let margins = |x: Rows<'_>| Design::new(x, shift).margins(&[0.5, -2.0, 0.25]);
+            assert_eq!(margins((&dense).into()), margins((&sparse).into()), "{shift:?}");
+        }
+    }
 }

@@ -1,37 +1,28 @@
-//! Dual coordinate descent for the hinge loss (Hsieh et al. 2008, algorithm 3: random order, shrinking).
+//! Dual coordinate descent for the hinge loss and its square (Hsieh et al. 2008, algorithm 3: random order, shrinking).
 //!
-//! Where the intercept is free, its dual constraint Σ α t = 0 is kept by the method of multipliers (Bertsekas 1982, section
-//! 2.1): the intercept is drawn towards its last value, which after each pass is the present one, so that nothing of
-//! the pull is left in the end. It stops by the gap between the primal and the dual objective.
+//! Where the intercept is free, its dual constraint Σ α t = 0 is approached by the method of multipliers (Bertsekas 1982,
+//! section 2.1): the intercept is drawn towards its last value, which after each pass is the present one. A few passes
+//! tell which rows matter and are a start for [`super::machine`].
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::design::Design;
-use super::objective::Penalty;
-use super::{Solution, Stop};
+use super::machine::Machine;
 use crate::LearnError;
 use crate::ctx::Ctx;
 
-/// Passes between two looks at the duality gap.
-const LOOK: usize = 10;
-
-/// ½ Σ w² + C Σ weight × max(0, 1 - t × margin) for two classes.
-pub(crate) struct Hinge<'a> {
-    design: &'a Design,
-    /// Per row 1 or -1.
-    signs: Vec<f64>,
-    /// Per row C × weight.
-    bounds: Vec<f64>,
-    /// Per coordinate the square of its scale, 1 / the factor of its penalty.
-    metric: Vec<f64>,
-    free_intercept: bool,
-}
+/// Passes at most.
+const PASSES: usize = 60;
+/// Rows looked at in all, as a multiple of all rows.
+const LOOKS: usize = 20;
+/// Projected slopes that differ by less are good enough for a start.
+const SETTLED: f64 = 0.1;
 
 /// A dual point and the primal one that belongs to it.
-struct Point {
-    alpha: Vec<f64>,
-    theta: Vec<f64>,
+pub(super) struct Point {
+    /// Per row α.
+    pub(super) alpha: Vec<f64>,
+    pub(super) theta: Vec<f64>,
     /// Σ α t.
     imbalance: f64,
 }
@@ -43,100 +34,54 @@ struct Active {
     least: f64,
 }
 
-impl<'a> Hinge<'a> {
-    /// `penalty` has no L1 part and an L2 part of 1.
-    pub(crate) fn new(design: &'a Design, positive: &[bool], weights: &[f64], penalty: Penalty) -> Self {
-        let mut metric: Vec<f64> =
-            design.scales().iter().map(|scale| (scale * scale).clamp(1e-60, 1e60)).collect();
-        // A free intercept moves as easily as all weights of an average row together.
-        let others = metric.iter().sum::<f64>() - 1.0;
-        metric[design.intercept()] = match penalty.intercept_scaling {
-            Some(scaling) => scaling * scaling,
-            None => others.clamp(1e-3, 1e60),
-        };
-        Self {
-            design,
-            signs: positive.iter().map(|is| if *is { 1.0 } else { -1.0 }).collect(),
-            bounds: weights.iter().map(|weight| penalty.c * weight).collect(),
-            metric,
-            free_intercept: penalty.intercept_scaling.is_none(),
-        }
+impl Active {
+    fn all(machine: &Machine<'_>) -> Self {
+        let rows = (0..machine.costs.len()).filter(|&row| machine.costs[row] > 0.0).collect();
+        Self { rows, most: f64::INFINITY, least: f64::NEG_INFINITY }
     }
+}
 
-    /// Minimises; `steps` are passes over the rows.
-    pub(crate) fn minimise(
-        &self,
-        stop: Stop,
-        mut rng: ChaCha8Rng,
-        ctx: &Ctx,
-    ) -> Result<Solution, LearnError> {
-        let squares = self.squares();
-        let mut at = Point {
-            alpha: vec![0.0; self.signs.len()],
-            theta: vec![0.0; self.design.coordinates()],
-            imbalance: 0.0,
-        };
-        let mut active = self.all_rows();
-        let (mut steps, mut gap, mut enough) = (0, f64::INFINITY, 0.1);
-        while steps < stop.steps {
-            ctx.check()?;
-            ctx.progress("linear model: passes of dual coordinate descent", steps as u64, 0);
-            active.rows.shuffle(&mut rng);
-            let spread = self.pass(&squares, &mut active, &mut at);
-            steps += 1;
-            let settled = spread <= enough;
-            if settled || steps.is_multiple_of(LOOK) {
-                gap = self.gap(&at);
-                if gap <= stop.gap {
-                    break;
-                }
+/// Goes some passes over the rows.
+pub(super) fn descend(machine: &Machine<'_>, mut rng: ChaCha8Rng, ctx: &Ctx) -> Result<Point, LearnError> {
+    let rows = machine.costs.len();
+    let pull = machine.pull();
+    let squares = squares(machine, &pull);
+    let mut at = Point { alpha: vec![0.0; rows], theta: vec![0.0; pull.len()], imbalance: 0.0 };
+    let mut active = Active::all(machine);
+    let mut looks = 0;
+    for pass in 0..PASSES {
+        if looks > LOOKS * rows {
+            break;
+        }
+        ctx.check()?;
+        ctx.progress("linear model: passes of dual coordinate descent", pass as u64, 0);
+        active.rows.shuffle(&mut rng);
+        looks += active.rows.len();
+        if machine.pass(&pull, &squares, &mut active, &mut at) <= SETTLED {
+            if active.rows.len() == Active::all(machine).rows.len() {
+                break;
             }
-            if settled {
-                let whole = active.rows.len() == self.all_rows().rows.len();
-                enough = if whole { (enough * 0.1).max(1e-12) } else { enough };
-                active = self.all_rows();
-            }
+            active = Active::all(machine);
         }
-        if gap > stop.gap {
-            gap = self.gap(&at);
-        }
-        Ok(Solution { theta: at.theta, steps, gap, solver: "dual coordinate descent" })
     }
+    Ok(at)
+}
 
-    /// The primal objective, as scikit-learn states it.
-    pub(crate) fn stated(&self, theta: &[f64]) -> f64 {
-        let margins = self.design.margins(theta);
-        let rows = margins.iter().zip(&self.signs).zip(&self.bounds);
-        let loss: f64 = rows.map(|((margin, sign), bound)| bound * (1.0 - sign * margin).max(0.0)).sum();
-        0.5 * self.square(theta) + loss
-    }
+/// Per row the curvature along its α, but for what squares of losses add.
+fn squares(machine: &Machine<'_>, pull: &[f64]) -> Vec<f64> {
+    let square = |row| machine.design.row(row).map(|(place, value)| value * value * pull[place]).sum();
+    (0..machine.costs.len()).map(square).collect()
+}
 
-    /// Σ θ² / metric over what is penalised.
-    fn square(&self, theta: &[f64]) -> f64 {
-        let intercept = self.design.intercept();
-        let penalised = |place: &usize| !(self.free_intercept && *place == intercept);
-        (0..theta.len()).filter(penalised).map(|place| theta[place] * theta[place] / self.metric[place]).sum()
-    }
-
-    fn all_rows(&self) -> Active {
-        let rows = (0..self.bounds.len()).filter(|&row| self.bounds[row] > 0.0).collect();
-        Active { rows, most: f64::INFINITY, least: f64::NEG_INFINITY }
-    }
-
-    /// Per row the curvature along its α.
-    fn squares(&self) -> Vec<f64> {
-        let square =
-            |row| self.design.row(row).map(|(place, value)| value * value * self.metric[place]).sum();
-        (0..self.signs.len()).map(square).collect()
-    }
-
+impl Machine<'_> {
     /// One pass over the active rows; returns the spread of the projected slopes, 0 at the optimum.
-    fn pass(&self, squares: &[f64], active: &mut Active, at: &mut Point) -> f64 {
+    fn pass(&self, pull: &[f64], squares: &[f64], active: &mut Active, at: &mut Point) -> f64 {
         let (most, least) = (active.most, active.least);
         let (mut highest, mut lowest) = (f64::NEG_INFINITY, f64::INFINITY);
         active.rows.retain(|&row| {
-            let slope = self.signs[row] * self.design.row_dot(row, &at.theta) - 1.0;
-            let (alpha, bound) = (at.alpha[row], self.bounds[row]);
+            let (alpha, cost) = (at.alpha[row], self.costs[row]);
+            let (bound, own) = if self.squared { (f64::INFINITY, 0.5 / cost) } else { (cost, 0.0) };
+            let slope = self.signs[row] * self.design.row_dot(row, &at.theta) - 1.0 + own * alpha;
             let held = (alpha <= 0.0 && slope > most.max(0.0)) || (alpha >= bound && slope < least.min(0.0));
             if held {
                 return false;
@@ -150,38 +95,19 @@ impl<'a> Hinge<'a> {
             };
             (highest, lowest) = (highest.max(projected), lowest.min(projected));
             if projected != 0.0 {
-                self.shift(row, (alpha - slope / squares[row]).clamp(0.0, bound), at);
+                at.alpha[row] = (alpha - slope / (squares[row] + own)).clamp(0.0, bound);
+                let change = self.signs[row] * (at.alpha[row] - alpha);
+                at.imbalance += change;
+                self.design.add_pulled_row(row, change, pull, &mut at.theta);
             }
             true
         });
         if self.free_intercept {
             let place = self.design.intercept();
-            at.theta[place] += self.metric[place] * at.imbalance;
+            at.theta[place] += pull[place] * at.imbalance;
         }
         active.most = if highest > 0.0 { highest } else { f64::INFINITY };
         active.least = if lowest < 0.0 { lowest } else { f64::NEG_INFINITY };
         if active.rows.is_empty() { 0.0 } else { highest - lowest }
-    }
-
-    fn shift(&self, row: usize, to: f64, at: &mut Point) {
-        let change = self.signs[row] * (to - at.alpha[row]);
-        if change == 0.0 {
-            return;
-        }
-        at.alpha[row] = to;
-        at.imbalance += change;
-        for (place, value) in self.design.row(row) {
-            at.theta[place] += change * value * self.metric[place];
-        }
-    }
-
-    /// How far the primal objective is above the dual one, as a share of it. A free intercept's constraint that does not yet
-    /// hold is added at the price of the intercept.
-    fn gap(&self, at: &Point) -> f64 {
-        let primal = self.stated(&at.theta);
-        let intercept = at.theta[self.design.intercept()];
-        let unbalanced = if self.free_intercept { at.imbalance.abs() * (1.0 + intercept.abs()) } else { 0.0 };
-        let dual = at.alpha.iter().sum::<f64>() - 0.5 * self.square(&at.theta);
-        ((primal - dual).abs() + unbalanced) / primal.abs().max(f64::MIN_POSITIVE)
     }
 }

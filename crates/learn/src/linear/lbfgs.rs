@@ -6,10 +6,10 @@
 use std::collections::VecDeque;
 
 use super::cholesky::Cholesky;
+use super::descent::{Method, Place, Step, descend};
 use super::design::{axpy, dot};
-use super::newton::backtrack;
 use super::objective::{Objective, moved};
-use super::{NEWTON_UNKNOWNS, Solution, Stop, share_of};
+use super::{NEWTON_UNKNOWNS, Solution, Stop};
 use crate::LearnError;
 use crate::ctx::Ctx;
 
@@ -24,15 +24,16 @@ struct Pair {
     curvature: f64,
 }
 
-/// Minimises from `theta`; the gap is half of gradient · inverse Hessian estimate · gradient.
+/// Minimises from `theta`.
 pub(crate) fn minimise(
     objective: &Objective<'_>,
     theta: Vec<f64>,
     stop: Stop,
     ctx: &Ctx,
 ) -> Result<Solution, LearnError> {
-    let start = Start::new(objective, &objective.design().margins(&theta));
-    run(objective, theta, start, RENEWAL, stop, ctx)
+    let margins = objective.design().margins(&theta);
+    let start = Start::new(objective, &margins);
+    descend(&mut Lbfgs::new(objective, &theta, start, RENEWAL), objective, theta, stop, ctx)
 }
 
 /// The same where a guess of the whole Hessian is at hand, which is then kept.
@@ -43,46 +44,47 @@ pub(super) fn minimise_from(
     stop: Stop,
     ctx: &Ctx,
 ) -> Result<Solution, LearnError> {
-    run(objective, theta, Start::Factors(vec![metric]), usize::MAX, stop, ctx)
+    let start = Start::Factors(vec![metric]);
+    descend(&mut Lbfgs::new(objective, &theta, start, usize::MAX), objective, theta, stop, ctx)
 }
 
-fn run(
-    objective: &Objective<'_>,
-    mut theta: Vec<f64>,
-    mut start: Start,
-    mut renewal: usize,
-    stop: Stop,
-    ctx: &Ctx,
-) -> Result<Solution, LearnError> {
-    let mut pairs: VecDeque<Pair> = VecDeque::new();
-    let mut margins = objective.design().margins(&theta);
-    let mut value = objective.value(&theta, &margins);
-    let mut gradient = objective.gradient(&theta, &margins);
-    let (mut gap, mut steps, mut small) = (f64::INFINITY, 0, 0);
-    while steps < stop.steps && small < 3 {
-        ctx.check()?;
-        ctx.progress("linear model: L-BFGS steps", steps as u64, 0);
-        if steps == renewal {
-            (start, renewal) = (Start::new(objective, &margins), renewal * 2);
-            pairs.clear();
-        }
-        let direction: Vec<f64> = inverse(&pairs, &start, &gradient).iter().map(|part| -part).collect();
-        let slope = dot(&gradient, &direction);
-        gap = share_of(value, -0.5 * slope);
-        let moved_margins = objective.design().margins(&direction);
-        let search = |length| {
-            let (theta, margins) =
-                (moved(&theta, length, &direction), moved(&margins, length, &moved_margins));
-            let value = objective.value(&theta, &margins);
-            (theta, margins, value)
-        };
-        let Some((next, next_margins, next_value)) = backtrack(search, value, slope) else { break };
-        let next_gradient = objective.gradient(&next, &next_margins);
-        remember(&mut pairs, moved(&next, -1.0, &theta), moved(&next_gradient, -1.0, &gradient));
-        (theta, margins, value, gradient) = (next, next_margins, next_value, next_gradient);
-        (steps, small) = (steps + 1, if gap <= stop.gap { small + 1 } else { 0 });
+struct Lbfgs {
+    pairs: VecDeque<Pair>,
+    start: Start,
+    gradient: Vec<f64>,
+    steps: usize,
+    /// After how many steps the start is taken anew.
+    renewal: usize,
+}
+
+impl Lbfgs {
+    fn new(objective: &Objective<'_>, theta: &[f64], start: Start, renewal: usize) -> Self {
+        let gradient = objective.gradient(theta, &objective.design().margins(theta));
+        Self { pairs: VecDeque::new(), start, gradient, steps: 0, renewal }
     }
-    Ok(Solution { theta, steps, gap, solver: "L-BFGS" })
+}
+
+impl Method for Lbfgs {
+    const NAME: &'static str = "L-BFGS";
+    const SURE_AFTER: usize = 3;
+
+    fn step(&mut self, objective: &Objective<'_>, at: &Place) -> Option<Step> {
+        if self.steps == self.renewal {
+            (self.start, self.renewal) = (Start::new(objective, &at.margins), self.renewal * 2);
+            self.pairs.clear();
+        }
+        let direction = inverse(&self.pairs, &self.start, &self.gradient);
+        let direction: Vec<f64> = direction.iter().map(|part| -part).collect();
+        let slope = dot(&self.gradient, &direction);
+        Some(Step::of_parabola(direction, slope))
+    }
+
+    fn arrived(&mut self, objective: &Objective<'_>, from: &Place, to: &Place) {
+        let gradient = objective.gradient(&to.theta, &to.margins);
+        let (moved, changed) = (moved(&to.theta, -1.0, &from.theta), moved(&gradient, -1.0, &self.gradient));
+        remember(&mut self.pairs, moved, changed);
+        (self.gradient, self.steps) = (gradient, self.steps + 1);
+    }
 }
 
 fn remember(pairs: &mut VecDeque<Pair>, moved: Vec<f64>, gradient_change: Vec<f64>) {

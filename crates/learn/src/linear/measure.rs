@@ -30,16 +30,31 @@ pub(super) fn cut(value: f64) -> f64 {
     value.clamp(-LARGEST, LARGEST)
 }
 
-/// Measures finite values. Columns are shifted by their most frequent value or mean, or left where they are unless `shifted`.
-pub(super) fn measure(x: Rows<'_>, shifted: bool) -> Vec<Coordinate> {
+/// Which columns are shifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shift {
+    /// None: the intercept is penalised.
+    No,
+    /// Those that are mostly one value, to be sparse, and those that are far from 0 for their spread, which no solver likes.
+    Far,
+    /// Those and all others that are not sparse.
+    All,
+}
+
+/// A column whose mean is beyond this many standard deviations is far from 0.
+const FAR: f64 = 3.0;
+
+/// Measures finite values. Columns are shifted by their most frequent value or mean, or left where they are.
+pub(super) fn measure(x: Rows<'_>, shift: Shift) -> Vec<Coordinate> {
     let count = x.rows() as f64;
+    let shifted = shift != Shift::No;
     let modes = if shifted { likely_modes(x) } else { vec![0.0; x.columns()] };
     let (means, hits) = means_and_hits(x, &modes);
-    let shift = |place: usize| {
+    let shift_of = |place: usize| {
         let sparse = hits[place] >= SPARSE_SHARE * count;
         (if sparse || !shifted { modes[place] } else { means[place] }, sparse)
     };
-    let shifts: Vec<(f64, bool)> = (0..x.columns()).map(shift).collect();
+    let shifts: Vec<(f64, bool)> = (0..x.columns()).map(shift_of).collect();
     let visited = Visited::new(shifts.iter().map(|(shift, _)| *shift != 0.0));
     let largest = largest_distances(x, &shifts, &visited);
     let squares = add_up(lanes(x.rows(), |rows| {
@@ -50,9 +65,21 @@ pub(super) fn measure(x: Rows<'_>, shifted: bool) -> Vec<Coordinate> {
         });
         sums
     }));
-    (0..x.columns())
-        .map(|place| coordinate(shifts[place], means[place], largest[place], squares[place]))
-        .collect()
+    let coordinate = |place: usize| {
+        let found = coordinate(shifts[place], means[place], largest[place], squares[place]);
+        if shift == Shift::Far { found.unless_near() } else { found }
+    };
+    (0..x.columns()).map(coordinate).collect()
+}
+
+impl Coordinate {
+    /// The same, but where it is if that is not far from 0 and zeros are nothing to be had.
+    fn unless_near(self) -> Self {
+        if self.sparse || self.scale == 0.0 || self.mean.abs() > FAR * self.deviation {
+            return self;
+        }
+        Self { shift: 0.0, scale: self.mean.hypot(self.deviation), ..self }
+    }
 }
 
 fn coordinate((shift, sparse): (f64, bool), mean: f64, largest: f64, square: f64) -> Coordinate {
@@ -216,13 +243,17 @@ mod tests {
         };
         let dense = Matrix::from_values(400, 5, (0..2000).map(value).collect());
         let sparse = SparseMatrix::from_dense(&dense);
-        for shifted in [true, false] {
-            let (a, b) = (measure((&dense).into(), shifted), measure((&sparse).into(), shifted));
+        for shift in [Shift::All, Shift::Far, Shift::No] {
+            let (a, b) = (measure((&dense).into(), shift), measure((&sparse).into(), shift));
             for (a, b) in a.iter().zip(&b) {
                 let bits = |c: &Coordinate| [c.shift, c.scale, c.mean, c.deviation].map(f64::to_bits);
                 assert_eq!((bits(a), a.sparse), (bits(b), b.sparse));
             }
-            assert_eq!(a[4].scale == 0.0, shifted, "a constant column is nothing beside a free intercept");
+            assert_eq!(
+                a[4].scale == 0.0,
+                shift != Shift::No,
+                "a constant column is nothing beside a free intercept"
+            );
         }
     }
 }

@@ -1,15 +1,19 @@
 //! What linear models share: columns in coordinates that suit a solver ([`design`]), the objective in them ([`objective`]),
 //! solvers for it, and the weighted sums that score a row ([`sums`]).
 //!
-//! Which solver: [`newton`] where the Hessian is small; where it is not, [`truncated`] for the logistic loss of one output
-//! and [`lbfgs`] for others; [`proximal`] for penalties with corners (L1), [`dual`] for losses with corners (the hinge). All
-//! of them estimate how far above its minimum the objective still is.
+//! Which solver: [`newton`] where the Hessian is small; where it is not, [`truncated`] for many columns and [`lbfgs`] for many
+//! outputs; [`proximal`] for penalties with corners (L1); [`machine`] for margins whose loss has corners (the hinge), and for
+//! its square with many columns. The first four step as [`descent`] has it. All of them estimate how far above its minimum
+//! the objective still is.
 
 mod cholesky;
+mod descent;
 pub(crate) mod design;
-pub(crate) mod dual;
+mod dual;
 pub(crate) mod folds;
+pub(crate) mod gram;
 pub(crate) mod lbfgs;
+pub(crate) mod machine;
 mod measure;
 pub(crate) mod newton;
 pub(crate) mod objective;
@@ -55,7 +59,7 @@ impl Solution {
 }
 
 /// Above this many unknowns the Hessian is not formed.
-const NEWTON_UNKNOWNS: usize = 1024;
+pub(crate) const NEWTON_UNKNOWNS: usize = 1024;
 /// Rows below which a first guess from fewer rows is not worth it.
 const WARM_START_ROWS: usize = 16_384;
 /// One row of this many makes a first guess.
@@ -81,7 +85,9 @@ pub(crate) fn minimise(
     let Some(fewer) = fewer else {
         let solve = match (small, objective.outputs()) {
             (true, _) => newton::minimise,
-            (false, 1) if objective.bends_smoothly() => truncated::minimise,
+            (false, outputs) if outputs == 1 || objective.design().coordinates() > NEWTON_UNKNOWNS => {
+                truncated::minimise
+            }
             (false, _) => lbfgs::minimise,
         };
         return solve(objective, theta, stop, ctx);

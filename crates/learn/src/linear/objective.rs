@@ -39,6 +39,13 @@ pub(crate) struct Objective<'a> {
     unit: f64,
 }
 
+/// How the losses of some rows bend at a point, to multiply with.
+pub(super) struct Bend {
+    rows: Vec<usize>,
+    /// Of one output the curvature of each row's weighted loss, of more the rows' scores.
+    scores: Vec<f64>,
+}
+
 /// The same problem on fewer rows or coordinates.
 pub(crate) struct Fewer {
     design: Design,
@@ -124,11 +131,6 @@ impl<'a> Objective<'a> {
         self.design
     }
 
-    /// Whether the curvature has no jumps, which many cheap steps by it cannot do with.
-    pub(super) fn bends_smoothly(&self) -> bool {
-        self.loss == Loss::Logistic
-    }
-
     /// The L1 penalty of each coordinate.
     pub(super) fn lasso(&self) -> &[f64] {
         &self.lasso
@@ -147,7 +149,12 @@ impl<'a> Objective<'a> {
 
     /// The objective as scikit-learn states it.
     pub(crate) fn stated(&self, theta: &[f64]) -> f64 {
-        self.unit * (self.value(theta, &self.design.margins(theta)) + self.corners(theta))
+        self.unit * self.total(theta, &self.design.margins(theta))
+    }
+
+    /// All of it: the loss, the smooth penalty and the corners.
+    pub(super) fn total(&self, theta: &[f64], margins: &[f64]) -> f64 {
+        self.value(theta, margins) + self.corners(theta)
     }
 
     /// Numbers to find.
@@ -206,7 +213,7 @@ impl<'a> Objective<'a> {
                 for l in 0..=k {
                     let weights = self.curvatures(rows.clone(), &scores, k, l);
                     let block = &mut sums[k * width * size + l * width..];
-                    self.design.add_gram(rows.clone(), &weights, block, size);
+                    self.design.add_gram(rows.clone().zip(weights), block, size);
                 }
             }
             sums
@@ -229,7 +236,7 @@ impl<'a> Objective<'a> {
             let mut sums = vec![0.0; width * width];
             let scores = self.scores(rows.clone(), margins);
             let weights = self.curvatures(rows.clone(), &scores, output, output);
-            self.design.add_gram(rows, &weights, &mut sums, width);
+            self.design.add_gram(rows.zip(weights), &mut sums, width);
             sums
         }));
         for (place, ridge) in self.ridge.iter().enumerate() {
@@ -238,29 +245,58 @@ impl<'a> Objective<'a> {
         block
     }
 
-    /// Per row the curvature of its weighted loss along its margin; for one output.
-    pub(super) fn row_curvatures(&self, margins: &[f64]) -> Vec<f64> {
-        self.curvatures(0..self.rows(), &self.scores(0..self.rows(), margins), 0, 0)
+    /// The rows whose loss is curved, but for those whose curvature is less than `trifle` of the mean.
+    pub(super) fn bend(&self, margins: &[f64], trifle: f64) -> Bend {
+        let outputs = self.outputs;
+        let lane = |rows: Range<usize>| {
+            let scores = self.scores(rows.clone(), margins);
+            let curvature = |k: usize| self.curvatures(rows.clone(), &scores, k, k);
+            let mut traces = curvature(0);
+            (1..outputs).for_each(|k| axpy(1.0, &curvature(k), &mut traces));
+            (scores, traces)
+        };
+        let (scores, traces): (Vec<_>, Vec<_>) = self.design.lanes(lane).into_iter().unzip();
+        let (scores, traces) = (scores.concat(), traces.concat());
+        let least = trifle * traces.iter().sum::<f64>() / traces.len() as f64;
+        let rows: Vec<usize> =
+            (0..traces.len()).filter(|&row| traces[row] > 0.0 && traces[row] >= least).collect();
+        let scores = match outputs {
+            1 => rows.iter().map(|&row| traces[row]).collect(),
+            _ => rows.iter().flat_map(|&row| &scores[row * outputs..(row + 1) * outputs]).copied().collect(),
+        };
+        Bend { rows, scores }
     }
 
-    /// The Hessian times a vector, given [`Objective::row_curvatures`]; for one output.
-    pub(super) fn hessian_times(&self, curvatures: &[f64], vector: &[f64]) -> Vec<f64> {
-        let mut factors = self.design.margins(vector);
-        factors.iter_mut().zip(curvatures).for_each(|(factor, curvature)| *factor *= curvature);
-        let mut product = self.design.weighted_sum(&factors, 1);
-        product.iter_mut().zip(vector).zip(&self.ridge).for_each(|((sum, part), ridge)| *sum += ridge * part);
+    /// The Hessian times a vector.
+    pub(super) fn hessian_times(&self, bend: &Bend, vector: &[f64]) -> Vec<f64> {
+        let outputs = self.outputs;
+        let mut product = self.design.through_rows(&bend.rows, vector, outputs, |place, parts| {
+            let scores = &bend.scores[place * outputs..(place + 1) * outputs];
+            if let ([part], [curvature]) = (&mut *parts, scores) {
+                *part *= curvature;
+                return;
+            }
+            let weight = self.weights[bend.rows[place]];
+            let middle: f64 = scores.iter().zip(&*parts).map(|(score, part)| score * part).sum();
+            parts.iter_mut().zip(scores).for_each(|(part, score)| *part = weight * score * (*part - middle));
+        });
+        let ridge = self.ridge.iter().cycle();
+        product.iter_mut().zip(vector).zip(ridge).for_each(|((sum, part), ridge)| *sum += ridge * part);
         product
     }
 
     /// The diagonal of the Hessian.
-    pub(super) fn diagonal(&self, margins: &[f64]) -> Vec<f64> {
-        let scores = self.scores(0..self.rows(), margins);
+    pub(super) fn diagonal(&self, bend: &Bend) -> Vec<f64> {
+        let outputs = self.outputs;
+        let curvature = |place: usize, output: usize| {
+            let score = bend.scores[place * outputs + output];
+            if outputs == 1 { score } else { self.weights[bend.rows[place]] * score * (1.0 - score) }
+        };
         let of_output = |output: usize| {
-            let curvatures = self.curvatures(0..self.rows(), &scores, output, output);
-            let squares = self.design.weighted_squares(&curvatures);
+            let squares = self.design.squares_of_rows(&bend.rows, |place| curvature(place, output));
             squares.into_iter().zip(&self.ridge).map(|(square, ridge)| square + ridge).collect::<Vec<f64>>()
         };
-        (0..self.outputs).flat_map(of_output).collect()
+        (0..outputs).flat_map(of_output).collect()
     }
 
     /// A diagonal in place of the Hessian at [`Objective::start`], where every column has mean square 1.

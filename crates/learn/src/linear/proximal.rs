@@ -6,8 +6,8 @@
 //! penalty most, until what all others could still bring is within the tolerance.
 
 use super::cholesky::Cholesky;
+use super::descent::{Method, Place, Step, descend};
 use super::design::{axpy, dot};
-use super::newton::backtrack;
 use super::objective::{Objective, moved};
 use super::{NEWTON_UNKNOWNS, Solution, Stop, WARM_START_ROWS, WARM_START_SHARE, share_of};
 use crate::LearnError;
@@ -30,38 +30,34 @@ pub(crate) fn minimise(
     let fewer = (objective.rows() >= WARM_START_ROWS).then(|| objective.every(WARM_START_SHARE)).flatten();
     let Some(fewer) = fewer else {
         let start = guess.unwrap_or_else(|| objective.start());
-        return over_columns(objective, None, start, stop, ctx);
+        return over_columns(objective, start, stop, ctx);
     };
-    let rough = fewer.objective(objective);
     let start = match guess {
         Some(guess) => guess,
         None => {
             let loosely = Stop { gap: stop.gap.max(1e-4), ..stop };
-            over_columns(&rough, None, objective.start(), loosely, ctx)?.theta
+            over_columns(&fewer.objective(objective), objective.start(), loosely, ctx)?.theta
         }
     };
-    let metric = (objective.outputs() > 1).then_some(&rough);
-    over_columns(objective, metric, start, stop, ctx)
+    over_columns(objective, start, stop, ctx)
 }
 
-/// All columns at once, or as they are needed. `rough` is the same problem on fewer rows, whose Hessian is taken for that
-/// of the problem.
+/// All columns at once, or as they are needed.
 fn over_columns(
     objective: &Objective<'_>,
-    rough: Option<&Objective<'_>>,
     mut theta: Vec<f64>,
     stop: Stop,
     ctx: &Ctx,
 ) -> Result<Solution, LearnError> {
     if objective.unknowns() <= NEWTON_UNKNOWNS {
-        return newton(objective, rough, theta, stop, ctx);
+        return newton(objective, theta, stop, ctx);
     }
     let (mut steps, mut most) = (0, FIRST_TAKEN);
     let closer = Stop { gap: stop.gap * 0.5, ..stop };
     loop {
         let margins = objective.design().margins(&theta);
         let (missing, ranked) = left_out(objective, &theta, &margins);
-        let gap = share_of(objective.value(&theta, &margins) + objective.corners(&theta), missing);
+        let gap = share_of(objective.total(&theta, &margins), missing);
         let solution = |theta, gap| Solution { theta, steps, gap, solver: "proximal Newton" };
         if gap <= stop.gap || steps >= stop.steps {
             return Ok(solution(theta, gap));
@@ -70,9 +66,7 @@ fn over_columns(
         let fewer = objective.restricted(&kept);
         let (width, start) = (objective.design().coordinates(), gather(objective, &theta, &kept));
         let rest = Stop { steps: stop.steps - steps, ..closer };
-        let fewer_rows = rough.map(|rough| (rough, rough.restricted(&kept)));
-        let rough = fewer_rows.as_ref().map(|(rough, restricted)| restricted.objective(rough));
-        let inner = newton(&fewer.objective(objective), rough.as_ref(), start, rest, ctx)?;
+        let inner = newton(&fewer.objective(objective), start, rest, ctx)?;
         steps += inner.steps.max(1);
         for (theta, found) in theta.chunks_exact_mut(width).zip(inner.theta.chunks_exact(kept.len())) {
             kept.iter().zip(found).for_each(|(&place, found)| theta[place] = *found);
@@ -84,7 +78,8 @@ fn over_columns(
 /// An estimate of how far all unknowns could lower the objective, each alone, and the coordinates that would, best first.
 fn left_out(objective: &Objective<'_>, theta: &[f64], margins: &[f64]) -> (f64, Vec<usize>) {
     let (width, lasso) = (objective.design().coordinates(), objective.lasso());
-    let (gradient, diagonal) = (objective.gradient(theta, margins), objective.diagonal(margins));
+    let gradient = objective.gradient(theta, margins);
+    let diagonal = objective.diagonal(&objective.bend(margins, 0.0));
     let mut gains = vec![0.0; width];
     for (place, ((&theta, &slope), &curvature)) in theta.iter().zip(&gradient).zip(&diagonal).enumerate() {
         let excess = steepest(theta, slope, lasso[place % width]);
@@ -126,40 +121,26 @@ fn gather(objective: &Objective<'_>, theta: &[f64], kept: &[usize]) -> Vec<f64> 
     theta.chunks_exact(objective.design().coordinates()).flat_map(of_output).collect()
 }
 
-/// Proximal Newton with the whole Hessian, or that of fewer rows scaled to have its diagonal; the gap is what the
-/// quadratic model falls by.
-fn newton(
-    objective: &Objective<'_>,
-    rough: Option<&Objective<'_>>,
-    mut theta: Vec<f64>,
-    stop: Stop,
-    ctx: &Ctx,
-) -> Result<Solution, LearnError> {
-    let mut margins = objective.design().margins(&theta);
-    let mut value = objective.value(&theta, &margins) + objective.corners(&theta);
-    let (mut gap, mut steps) = (f64::INFINITY, 0);
-    while steps < stop.steps {
-        ctx.check()?;
-        ctx.progress("linear model: proximal Newton steps", steps as u64, 0);
-        let model = Quadratic::new(objective, rough, &theta, &margins);
-        let (direction, fall) = model.minimise(0.01 * stop.gap * value.max(super::SMALLEST_VALUE));
-        gap = share_of(value, fall);
-        let slope = dot(&model.gradient, &direction) + objective.corners(&moved(&theta, 1.0, &direction))
-            - objective.corners(&theta);
-        let moved_margins = objective.design().margins(&direction);
-        let search = |length| {
-            let (theta, margins) =
-                (moved(&theta, length, &direction), moved(&margins, length, &moved_margins));
-            let value = objective.value(&theta, &margins) + objective.corners(&theta);
-            (theta, margins, value)
-        };
-        let Some((next, next_margins, next_value)) = backtrack(search, value, slope.min(0.0)) else { break };
-        (theta, margins, value, steps) = (next, next_margins, next_value, steps + 1);
-        if gap <= stop.gap {
-            break;
-        }
+/// Proximal Newton with the whole Hessian; the gap is what the quadratic model falls by.
+fn newton(objective: &Objective<'_>, theta: Vec<f64>, stop: Stop, ctx: &Ctx) -> Result<Solution, LearnError> {
+    descend(&mut ProximalNewton { enough: 0.01 * stop.gap }, objective, theta, stop, ctx)
+}
+
+struct ProximalNewton {
+    /// The share of the objective that a sweep of the quadratic model must bring to be followed by another.
+    enough: f64,
+}
+
+impl Method for ProximalNewton {
+    const NAME: &'static str = "proximal Newton";
+
+    fn step(&mut self, objective: &Objective<'_>, at: &Place) -> Option<Step> {
+        let model = Quadratic::new(objective, &at.theta, &at.margins);
+        let (direction, fall) = model.minimise(self.enough * at.value.max(super::SMALLEST_VALUE));
+        let slope = dot(&model.gradient, &direction) + objective.corners(&moved(&at.theta, 1.0, &direction))
+            - objective.corners(&at.theta);
+        Some(Step { direction, slope: slope.min(0.0), fall })
     }
-    Ok(Solution { theta, steps, gap, solver: "proximal Newton" })
 }
 
 /// gradient · d + ½ d · hessian d + Σ lasso |θ + d|.
@@ -178,20 +159,9 @@ struct Point {
 }
 
 impl<'a> Quadratic<'a> {
-    fn new(
-        objective: &Objective<'_>,
-        rough: Option<&Objective<'_>>,
-        theta: &'a [f64],
-        margins: &[f64],
-    ) -> Self {
+    fn new(objective: &Objective<'_>, theta: &'a [f64], margins: &[f64]) -> Self {
         let size = theta.len();
-        let mut hessian = match rough {
-            Some(rough) => {
-                let estimate = rough.hessian(&rough.design().margins(theta));
-                scaled_to(estimate, &objective.diagonal(margins))
-            }
-            None => objective.hessian(margins),
-        };
+        let mut hessian = objective.hessian(margins);
         for (i, j) in (0..size).flat_map(|i| (0..i).map(move |j| (i, j))) {
             hessian[j * size + i] = hessian[i * size + j];
         }
@@ -274,21 +244,6 @@ impl<'a> Quadratic<'a> {
             axpy(change, &self.hessian[place * size..(place + 1) * size], &mut at.slopes);
         }
     }
-}
-
-/// A lower triangle scaled on both sides to a diagonal: rows that are few among fewer may be missing there altogether.
-fn scaled_to(mut hessian: Vec<f64>, diagonal: &[f64]) -> Vec<f64> {
-    let size = diagonal.len();
-    let factor = |place: usize| {
-        let (own, wanted) = (hessian[place * size + place], diagonal[place]);
-        if own > 1e-3 * wanted { (wanted / own).sqrt() } else { 0.0 }
-    };
-    let factors: Vec<f64> = (0..size).map(factor).collect();
-    for (i, row) in hessian.chunks_exact_mut(size).enumerate() {
-        row.iter_mut().take(i).zip(&factors).for_each(|(part, factor)| *part *= factor * factors[i]);
-        row[i] = diagonal[i];
-    }
-    hessian
 }
 
 /// The nearest to `value` when distance from 0 costs `by` a unit.

@@ -1,8 +1,8 @@
 //! Linear support vector machine, one against the rest for more than two classes, with probabilities.
 //!
 //! Minimises what scikit-learn's `LinearSVC` does, penalty(w) + C Σ sᵢ lossᵢ: by Newton's method for the squared hinge
-//! (Keerthi and DeCoste 2005), proximal Newton for its L1 penalty, and dual coordinate descent for the hinge (Hsieh et al.
-//! 2008). Margins become probabilities by a function fitted on rows held out inside the fit ([`crate::calibrate`]).
+//! (Keerthi and DeCoste 2005), proximal Newton for its L1 penalty, and dual coordinate descent (Hsieh et al. 2008) followed
+//! by Newton's method for the hinge and for many columns ([`crate::linear::machine`]). Margins become probabilities by a function fitted on rows held out inside the fit ([`crate::calibrate`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +11,13 @@ use crate::calibrate::{Isotonic, Platt};
 use crate::corm::{pack, unpack};
 use crate::ctx::Ctx;
 use crate::estimator::{Contributions, Estimator, Kind, Model, ModelSpec, Train};
-use crate::linear::design::Design;
-use crate::linear::dual::Hinge;
+use crate::linear::design::{Design, Shift};
 use crate::linear::folds::folds;
+use crate::linear::gram::Gram;
+use crate::linear::machine::Machine;
 use crate::linear::objective::{Loss, Objective, Penalty, sigmoid};
 use crate::linear::sums::{Sums, bounded};
-use crate::linear::{Solution, Stop, minimise};
+use crate::linear::{NEWTON_UNKNOWNS, Solution, Stop, minimise};
 use crate::matrix::{Matrix, SparseMatrix};
 use crate::params::{ParamKind, ParamSpec, Params};
 use crate::rng::stream;
@@ -80,7 +81,7 @@ pub(super) static SPEC: ModelSpec = ModelSpec {
             name: "max_iter",
             kind: ParamKind::Int { min: 1, max: 1_000_000 },
             default: "1000",
-            doc: "Most steps of the solver; for the hinge loss passes over the rows.",
+            doc: "Most steps of the solver.",
         },
     ],
     build,
@@ -135,17 +136,19 @@ impl Estimator for LinearSvm {
         data.check_labelled(SPEC.name, false)?;
         let weights = data.row_weights(self.balanced);
         ctx.install(|| -> Result<Box<dyn Model>, LearnError> {
-            let design = Design::new(data.x, self.penalty.intercept_scaling.is_none());
+            let design = Design::new(data.x, self.shift(data.x.columns()));
             let folds = folds(data, FOLDS, ctx.seed);
-            let rows = RowsOf { design: &design, weights: &weights, folds: &folds };
+            let rows =
+                RowsOf { design: &design, columns: data.x.columns(), weights: &weights, folds: &folds };
+            let mut gram = Gram::new(&design);
             let (mut theta, mut calibrations, mut notes) = (Vec::new(), Vec::new(), Vec::new());
             let sums = if data.classes == 2 { 1..2 } else { 0..data.classes };
             for class in sums {
                 let positive: Vec<bool> = data.y.iter().map(|&of| of as usize == class).collect();
-                let (solution, objective) = self.solve(&rows, &positive, &weights, None, self.stop, ctx)?;
+                let (solution, objective) = self.solve(&rows, &positive, None, &mut gram, self.stop, ctx)?;
                 let note = solution.note(objective, self.stop, "raise max_iter or lower C");
                 notes.push(if data.classes == 2 { note } else { format!("class {class}: {note}") });
-                calibrations.push(self.calibrate(&rows, &positive, &solution, ctx)?);
+                calibrations.push(self.calibrate(&rows, &positive, &solution, &mut gram, ctx)?);
                 theta.extend(solution.theta);
             }
             Ok(Box::new(LinearSvmModel { sums: Sums::new(&design, &theta), calibrations, notes }))
@@ -157,29 +160,44 @@ impl Estimator for LinearSvm {
 #[derive(Clone, Copy)]
 struct RowsOf<'a> {
     design: &'a Design,
+    columns: usize,
     weights: &'a [f64],
     folds: &'a [usize],
 }
 
 impl LinearSvm {
+    /// Dual coordinate descent and conjugate gradients do best with columns where they are; coordinate descent does not.
+    fn shift(&self, columns: usize) -> Shift {
+        match self.penalty.intercept_scaling {
+            Some(_) => Shift::No,
+            None if self.by_machine(columns) => Shift::Far,
+            None => Shift::All,
+        }
+    }
+
+    /// Whether [`Machine`] is the solver; where the squared hinge has few columns the Hessian of all is formed.
+    fn by_machine(&self, columns: usize) -> bool {
+        self.hinge || (self.penalty.l1 == 0.0 && columns > NEWTON_UNKNOWNS)
+    }
+
     /// One class against the rest: the solution, and its objective as scikit-learn states it.
     fn solve(
         &self,
         rows: &RowsOf<'_>,
         positive: &[bool],
-        weights: &[f64],
         guess: Option<Vec<f64>>,
+        gram: &mut Gram<'_>,
         stop: Stop,
         ctx: &Ctx,
     ) -> Result<(Solution, f64), LearnError> {
-        if self.hinge {
-            let hinge = Hinge::new(rows.design, positive, weights, self.penalty);
-            let solution = hinge.minimise(stop, stream(ctx.seed, "linear-svm", 0), ctx)?;
-            let objective = hinge.stated(&solution.theta);
+        if self.by_machine(rows.columns) {
+            let machine = Machine::new(rows.design, positive, rows.weights, !self.hinge, self.penalty);
+            let solution = machine.minimise(guess, gram, stop, stream(ctx.seed, "linear-svm", 0), ctx)?;
+            let objective = machine.stated(&solution.theta);
             return Ok((solution, objective));
         }
         let y: Vec<u32> = positive.iter().map(|is| u32::from(*is)).collect();
-        let objective = Objective::new(rows.design, &y, 2, weights, Loss::SquaredHinge, self.penalty);
+        let objective = Objective::new(rows.design, &y, 2, rows.weights, Loss::SquaredHinge, self.penalty);
         let solution = minimise(&objective, guess, stop, ctx)?;
         let stated = objective.stated(&solution.theta);
         Ok((solution, stated))
@@ -192,6 +210,7 @@ impl LinearSvm {
         rows: &RowsOf<'_>,
         positive: &[bool],
         whole: &Solution,
+        gram: &mut Gram<'_>,
         ctx: &Ctx,
     ) -> Result<Calibration, LearnError> {
         let stop = Stop { gap: self.stop.gap.max(FOLD_GAP), ..self.stop };
@@ -201,8 +220,9 @@ impl LinearSvm {
             let weights: Vec<f64> = rows.weights.iter().zip(rows.folds).map(learnt).collect();
             let side = |is: bool| positive.iter().zip(&weights).any(|(p, weight)| *p == is && *weight > 0.0);
             if side(true) && side(false) {
+                let learnt = RowsOf { weights: &weights, ..*rows };
                 let guess = Some(whole.theta.clone());
-                let (solution, _) = self.solve(rows, positive, &weights, guess, stop, ctx)?;
+                let (solution, _) = self.solve(&learnt, positive, guess, gram, stop, ctx)?;
                 let of_fold = (0..positive.len()).filter(|&row| rows.folds[row] == fold);
                 held_out.add(rows, positive, &solution.theta, of_fold);
             }
@@ -409,10 +429,11 @@ mod tests {
         ] {
             let machine = machine(hinge, l1, scaling);
             let (x, positive, weights) = rows();
-            let design = Design::new((&x).into(), scaling.is_none());
-            let all = RowsOf { design: &design, weights: &weights, folds: &[] };
-            let (solution, stated) =
-                machine.solve(&all, &positive, &weights, None, machine.stop, &Ctx::new(3, 1)).unwrap();
+            let design = Design::new((&x).into(), machine.shift(4));
+            let all = RowsOf { design: &design, columns: 4, weights: &weights, folds: &[] };
+            let (solution, stated) = machine
+                .solve(&all, &positive, None, &mut Gram::new(&design), machine.stop, &Ctx::new(3, 1))
+                .unwrap();
             assert!(solution.gap <= machine.stop.gap, "{hinge} {l1} {scaling:?}: {}", solution.gap);
             let (found, intercept) = design.to_columns(&solution.theta);
             let value = naive_objective(&machine, &found, intercept);

@@ -3,6 +3,7 @@
 //! Each pair of classes is solved by [`smo`]; kernels are in [`kernel`]. A Platt sigmoid, fitted on the decisions of
 //! five machines about rows they have not seen, makes decisions probabilities; [`coupling`] joins those of the pairs.
 
+mod cache;
 mod coupling;
 mod kernel;
 mod smo;
@@ -21,6 +22,7 @@ use crate::estimator::{Contributions, Estimator, Kind, Model, ModelSpec, Train};
 use crate::matrix::Matrix;
 use crate::params::{ParamKind, ParamSpec, Params};
 use crate::rng;
+use cache::Cache;
 use kernel::{Kernel, Vectors};
 
 /// The line of the table.
@@ -193,6 +195,7 @@ impl Svm {
         }
     }
 
+    /// The machine of all rows first, as those of the folds start from its multipliers and use its kernel values.
     fn fit_pair(
         &self,
         part: &Part,
@@ -200,54 +203,76 @@ impl Svm {
         pair: u64,
         ctx: &Ctx,
     ) -> Result<(smo::Solution, Platt), LearnError> {
-        let rows = part.signs.len();
-        let mut decisions = vec![0.0; rows];
+        let bytes = (self.params.int("cache_mb") << 20).min((ctx.mem_bytes / 2) as usize);
+        let mut cache = Cache::new(&part.vectors, kernel, bytes);
+        let whole = self.solve(part, &part.weights, None, &mut cache, ctx)?;
+        let mut decisions = vec![0.0; part.signs.len()];
         let folds = part.folds(ctx.seed, pair);
         for fold in 0..FOLDS {
-            let (held, learnt): (Vec<usize>, Vec<usize>) = (0..rows).partition(|&row| folds[row] == fold);
-            let learnt = part.take(&learnt);
-            let solution = self.solve(&learnt, kernel, ctx)?;
-            let decide = |&row: &usize| {
-                let values = part.vectors.take(&[row]);
-                let mut dense = vec![0.0; part.vectors.columns];
-                values.entries(0).for_each(|(place, value)| dense[place as usize] = value);
-                let norm = norm(&dense);
-                let support = solution.coefs.iter().enumerate().filter(|(_, coef)| **coef != 0.0);
-                let sum: f64 =
-                    support.map(|(i, coef)| coef * learnt.vectors.kernel(kernel, i, &dense, norm)).sum();
-                sum - solution.rho
-            };
-            let made: Vec<f64> = held.par_iter().map(decide).collect();
-            held.iter().zip(made).for_each(|(&row, decision)| decisions[row] = decision);
+            let learnt = |(weight, of): (&f64, &usize)| if *of == fold { 0.0 } else { *weight };
+            let weights: Vec<f64> = part.weights.iter().zip(&folds).map(learnt).collect();
+            let found = self.solve(part, &weights, Some(&whole), &mut cache, ctx)?;
+            let held = (0..folds.len()).filter(|&row| folds[row] == fold);
+            held.for_each(|row| decisions[row] = found.decisions[row]);
         }
         let positive: Vec<bool> = part.signs.iter().map(|sign| *sign > 0.0).collect();
-        let platt = Platt::fit(&decisions, &positive, &part.weights);
-        Ok((self.solve(part, kernel, ctx)?, platt))
+        Ok((whole, Platt::fit(&decisions, &positive, &part.weights)))
     }
 
-    /// A part of one class alone, as a fold may be, is decided for that class: the offset is its sign's opposite.
-    fn solve(&self, part: &Part, kernel: Kernel, ctx: &Ctx) -> Result<smo::Solution, LearnError> {
+    /// Rows of weight 0 are decided about only. When the others are all of one class, as in a fold they may be, everything is
+    /// decided for that class.
+    fn solve(
+        &self,
+        part: &Part,
+        weights: &[f64],
+        guess: Option<&smo::Solution>,
+        cache: &mut Cache<'_>,
+        ctx: &Ctx,
+    ) -> Result<smo::Solution, LearnError> {
         ctx.check()?;
-        let sum: f64 = part.signs.iter().sum();
-        if sum.abs() >= part.signs.len() as f64 {
-            let coefs = vec![0.0; part.signs.len()];
-            let rho = if sum == 0.0 { 0.0 } else { -sum.signum() };
-            return Ok(smo::Solution { coefs, rho, steps: 0, converged: true, objective: 0.0 });
+        let rows = weights.len();
+        let side =
+            |wanted: f64| part.signs.iter().zip(weights).any(|(s, weight)| *s == wanted && *weight > 0.0);
+        if !(side(1.0) && side(-1.0)) {
+            let decision = f64::from(u8::from(side(1.0))) - f64::from(u8::from(side(-1.0)));
+            let (coefs, decisions) = (vec![0.0; rows], vec![decision; rows]);
+            return Ok(smo::Solution {
+                coefs,
+                rho: -decision,
+                steps: 0,
+                converged: true,
+                decisions,
+                objective: 0.0,
+            });
         }
         let c = self.params.float("C");
-        let bounds: Vec<f64> = part.weights.iter().map(|weight| c * weight).collect();
-        let asked = self.params.int("cache_mb") << 20;
+        let bounds: Vec<f64> = weights.iter().map(|weight| c * weight).collect();
         let problem = smo::Problem {
-            vectors: &part.vectors,
-            kernel,
             signs: &part.signs,
             bounds: &bounds,
             tol: self.params.float("tol"),
             steps: self.params.int("max_iter"),
-            cache_bytes: asked.min((ctx.mem_bytes / 2) as usize),
         };
-        smo::solve(&problem, ctx)
+        let from = guess.map_or_else(|| vec![0.0; rows], |guess| seeds(guess, &part.signs, &bounds));
+        smo::solve(&problem, from, cache, ctx)
     }
+}
+
+/// Multipliers to start from: those of another solution where the bounds let them be, those of the side that then has more
+/// made smaller so that both have the same (DeCoste and Wagstaff 2000).
+fn seeds(guess: &smo::Solution, signs: &[f64], bounds: &[f64]) -> Vec<f64> {
+    let mut alpha: Vec<f64> =
+        guess.coefs.iter().zip(bounds).map(|(coef, bound)| coef.abs().min(*bound)).collect();
+    let total = |wanted: f64| -> f64 {
+        alpha.iter().zip(signs).filter(|(_, sign)| **sign == wanted).map(|(alpha, _)| alpha).sum()
+    };
+    let (positive, negative) = (total(1.0), total(-1.0));
+    let least = positive.min(negative);
+    for (alpha, sign) in alpha.iter_mut().zip(signs) {
+        let total = if *sign > 0.0 { positive } else { negative };
+        *alpha = if total > 0.0 { *alpha * (least / total) } else { 0.0 };
+    }
+    alpha
 }
 
 /// The rows of two classes.
@@ -258,14 +283,6 @@ struct Part {
 }
 
 impl Part {
-    fn take(&self, rows: &[usize]) -> Self {
-        Self {
-            vectors: self.vectors.take(rows),
-            signs: rows.iter().map(|&row| self.signs[row]).collect(),
-            weights: rows.iter().map(|&row| self.weights[row]).collect(),
-        }
-    }
-
     /// The fold of each row; each class is dealt out evenly in a drawn order.
     fn folds(&self, seed: u64, pair: u64) -> Vec<usize> {
         let mut draw = rng::stream(seed, "svm folds", pair);

@@ -107,22 +107,16 @@ impl Vectors {
         kernel.value(dot, self.norms[row] + norm)
     }
 
-    /// Kernel of row `row` with every row.
-    pub(super) fn kernel_row(&self, kernel: Kernel, row: usize) -> Vec<f64> {
+    /// Appends the kernel of row `row` with some others.
+    pub(super) fn extend_kernels(&self, kernel: Kernel, row: usize, others: &[usize], out: &mut Vec<f64>) {
         let mut dense = vec![0.0; self.columns];
         self.entries(row).for_each(|(place, value)| dense[place as usize] = value);
-        let mut out = vec![0.0; self.rows()];
-        let fill = |(block, values): (usize, &mut [f64])| {
-            for (place, value) in values.iter_mut().enumerate() {
-                *value = self.kernel(kernel, block * BLOCK + place, &dense, self.norms[row]);
-            }
-        };
-        if out.len() > BLOCK {
-            out.par_chunks_mut(BLOCK).enumerate().for_each(fill);
-        } else {
-            fill((0, &mut out));
+        let value = |other: &usize| self.kernel(kernel, *other, &dense, self.norms[row]);
+        if others.len() <= BLOCK {
+            return out.extend(others.iter().map(value));
         }
-        out
+        let blocks = others.par_chunks(BLOCK).map(|others| others.iter().map(value).collect::<Vec<f64>>());
+        blocks.collect::<Vec<_>>().iter().for_each(|block| out.extend_from_slice(block));
     }
 
     /// Kernel of each row with itself.
