@@ -15,6 +15,7 @@ pub mod output;
 pub mod reading;
 pub mod reasons;
 pub mod reference;
+pub mod store;
 pub mod tables;
 pub mod tasks;
 pub mod time;

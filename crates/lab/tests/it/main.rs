@@ -9,4 +9,5 @@ mod lists;
 mod made;
 mod models;
 mod real_labels;
+mod store;
 mod tables;

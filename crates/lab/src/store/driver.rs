@@ -1,0 +1,656 @@
+//! The one file that knows the database driver: connections, transactions, statements, rows and errors of SQLite,
+//! PostgreSQL and MariaDB (or MySQL), behind blocking calls.
+//!
+//! The driver is asynchronous; a private runtime lives here and nowhere else in the lab. Statements are written once,
+//! with question marks, in the SQL that all three understand; what differs (types of columns, numbering of
+//! placeholders, the id of a new row, the start of a transaction, error codes) differs here.
+//!
+//! A call from a thread of another asynchronous runtime would block that runtime: a server calls the store from its
+//! threads for blocking work.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPoolOptions};
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Database, Executor as _, MySql, Pool, Postgres, Row as _, Sqlite,
+    Transaction, TypeInfo as _, ValueRef as _,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use super::error::{Result, StoreError};
+use super::row::{Row, Value};
+
+/// Connections of one process to one store; a server with many threads waits for a free one.
+const CONNECTIONS: u32 = 8;
+/// How long a writer waits for another one, and a caller for a connection.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How many bytes of SQLite's log are kept on disk after a checkpoint.
+const LOG_BYTES: &str = "67108864";
+/// `CORM`, so that `file` and SQLite know whose database this is.
+const APPLICATION_ID: &str = "0x434f524d";
+
+/// Which database a store lives in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A file.
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
+    /// A MariaDB or MySQL server.
+    MySql,
+}
+
+impl Engine {
+    /// Whether creating and changing tables is part of a transaction.
+    pub(super) fn undoes_tables(self) -> bool {
+        !matches!(self, Self::MySql)
+    }
+}
+
+/// An address, taken apart.
+enum Address {
+    Sqlite(PathBuf),
+    Postgres(PgConnectOptions),
+    MySql(MySqlConnectOptions),
+}
+
+enum Connections {
+    Sqlite(Pool<Sqlite>),
+    Postgres(Pool<Postgres>),
+    MySql(Pool<MySql>),
+}
+
+/// An open store's connections and the runtime that drives them.
+pub(super) struct Driver {
+    // Taken by `drop` only.
+    runtime: Option<Runtime>,
+    connections: Connections,
+    place: String,
+    /// The collation that compares bytes, on servers that need to be told.
+    collation: &'static str,
+}
+
+/// What a transaction may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Read one consistent state.
+    Read,
+    /// Change it.
+    Write,
+}
+
+/// Does `$body` with the open transaction of whichever database it is, under the name `$on`.
+macro_rules! on_each {
+    ($open:expr, $on:ident => $body:expr) => {
+        match $open {
+            Open::Sqlite($on) => $body,
+            Open::Postgres($on) => $body,
+            Open::MySql($on) => $body,
+        }
+    };
+}
+
+enum Open {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+    MySql(Transaction<'static, MySql>),
+}
+
+/// One open transaction. Dropped without [`Driver::finish`], it is rolled back.
+pub(crate) struct Session<'d> {
+    driver: &'d Driver,
+    // Taken by `finish` or `drop` only.
+    open: Option<Open>,
+}
+
+impl Driver {
+    /// Connects to the store at `url`; a SQLite file is created when it is not there.
+    pub(super) fn connect(url: &str) -> Result<Self> {
+        let place = without_password(url);
+        let address = address(url, &place)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("cormorant-store")
+            .enable_all()
+            .build()
+            .map_err(|error| unreachable(&place, &error.to_string()))?;
+        let connections =
+            runtime.block_on(connect(address)).map_err(|error| unreachable(&place, &said(&error)))?;
+        let mut driver = Self { runtime: Some(runtime), connections, place, collation: "" };
+        driver.collation = driver.bytewise_collation()?;
+        Ok(driver)
+    }
+
+    pub(super) fn engine(&self) -> Engine {
+        match self.connections {
+            Connections::Sqlite(_) => Engine::Sqlite,
+            Connections::Postgres(_) => Engine::Postgres,
+            Connections::MySql(_) => Engine::MySql,
+        }
+    }
+
+    /// The address without its password.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Starts a transaction. A writer to SQLite takes its lock at once: a lock that is upgraded later cannot wait.
+    pub(super) fn begin(&self, purpose: Purpose) -> Result<Session<'_>> {
+        let open = self.block_on(async {
+            Ok(match (&self.connections, purpose) {
+                (Connections::Sqlite(pool), Purpose::Read) => {
+                    Open::Sqlite(pool.begin_with("BEGIN DEFERRED").await?)
+                }
+                (Connections::Sqlite(pool), Purpose::Write) => {
+                    Open::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?)
+                }
+                (Connections::Postgres(pool), Purpose::Read) => {
+                    Open::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+                }
+                (Connections::Postgres(pool), Purpose::Write) => {
+                    Open::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?)
+                }
+                (Connections::MySql(pool), Purpose::Read) => {
+                    let mut connection = pool.acquire().await?;
+                    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+                    Open::MySql(
+                        Transaction::begin(connection, Some(sql("START TRANSACTION READ ONLY"))).await?,
+                    )
+                }
+                (Connections::MySql(pool), Purpose::Write) => {
+                    Open::MySql(pool.begin_with("START TRANSACTION READ WRITE").await?)
+                }
+            })
+        });
+        Ok(Session { driver: self, open: Some(open.map_err(|error| self.failed(&error))?) })
+    }
+
+    /// Commits. When this returns, the change is on the disk of whoever keeps the store.
+    pub(super) fn finish(&self, mut session: Session<'_>) -> Result<()> {
+        let Some(open) = session.open.take() else { return Ok(()) };
+        let committed = self.block_on(async { on_each!(open, open => open.commit().await) });
+        committed.map_err(|error| match error {
+            error @ (sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed) => {
+                StoreError::Unknown { place: self.place.clone(), said: said(&error) }
+            }
+            error => self.failed(&error),
+        })
+    }
+
+    /// Closes every connection in order; the last one to a SQLite file folds its log into it.
+    pub(super) fn close(&self) {
+        self.block_on(async {
+            match &self.connections {
+                Connections::Sqlite(pool) => pool.close().await,
+                Connections::Postgres(pool) => pool.close().await,
+                Connections::MySql(pool) => pool.close().await,
+            }
+        });
+    }
+
+    /// The words of a table definition that differ: `{id}`, `{int}`, `{real}`, `{name}`, `{text}`, `{bytes}`, `{table}`.
+    pub(super) fn definition(&self, neutral: &str) -> String {
+        let words = match self.engine() {
+            Engine::Sqlite => {
+                ["INTEGER PRIMARY KEY AUTOINCREMENT", "INTEGER", "REAL", "TEXT", "TEXT", "BLOB", ""]
+            }
+            Engine::Postgres => [
+                "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY",
+                "BIGINT",
+                "DOUBLE PRECISION",
+                "TEXT COLLATE \"C\"",
+                "TEXT",
+                "BYTEA",
+                "",
+            ],
+            Engine::MySql => [
+                "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
+                "BIGINT",
+                "DOUBLE",
+                "VARCHAR(255)",
+                "LONGTEXT",
+                "LONGBLOB",
+                self.collation,
+            ],
+        };
+        ["{id}", "{int}", "{real}", "{name}", "{text}", "{bytes}", "{table}"]
+            .iter()
+            .zip(words)
+            .fold(neutral.to_owned(), |text, (token, word)| text.replace(token, word))
+    }
+
+    /// Comparing names by bytes, trailing spaces included, is spelt in two ways by the two servers.
+    fn bytewise_collation(&self) -> Result<&'static str> {
+        if self.engine() != Engine::MySql {
+            return Ok("");
+        }
+        let version = self.begin(Purpose::Read)?.rows("SELECT VERSION()", &[])?;
+        let version = version.first().map_or_else(|| Ok(String::new()), |row| row.text(0))?;
+        Ok(if version.contains("MariaDB") {
+            " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin"
+        } else {
+            " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_bin"
+        })
+    }
+
+    fn block_on<F: Future>(&self, work: F) -> F::Output {
+        // The runtime is there until `drop`.
+        self.runtime
+            .as_ref()
+            .map(|runtime| runtime.block_on(work))
+            .expect("a runtime until the store is dropped")
+    }
+
+    fn failed(&self, error: &sqlx::Error) -> StoreError {
+        let (place, said) = (self.place.clone(), said(error));
+        match kind(error) {
+            Kind::Disk => StoreError::Disk { place, said },
+            Kind::Contended => StoreError::Contended { place, said },
+            Kind::Damaged => StoreError::Damaged {
+                place,
+                what: "the database".to_owned(),
+                expected: "a database that its own engine can read".to_owned(),
+                found: said,
+            },
+            Kind::Other => StoreError::Database { place, said },
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Waiting for connections would be forbidden where a server's own runtime drops the store.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            // When it cannot be rolled back, its connection is broken and the database has done so.
+            self.driver.block_on(async { on_each!(open, open => open.rollback().await.ok()) });
+        }
+    }
+}
+
+impl Session<'_> {
+    pub(crate) fn engine(&self) -> Engine {
+        self.driver.engine()
+    }
+
+    /// The address without its password.
+    pub(crate) fn place(&self) -> &str {
+        &self.driver.place
+    }
+
+    /// Runs one statement; the number of rows that it met.
+    pub(crate) fn execute(&mut self, statement: &str, values: &[Value]) -> Result<u64> {
+        let done = self.driver.block_on(async {
+            Ok(match open(&mut self.open)? {
+                Open::Sqlite(open) => sqlite(statement, values).execute(&mut **open).await?.rows_affected(),
+                Open::Postgres(open) => {
+                    postgres(statement, values).execute(&mut **open).await?.rows_affected()
+                }
+                Open::MySql(open) => mysql(statement, values).execute(&mut **open).await?.rows_affected(),
+            })
+        });
+        done.map_err(|error| self.driver.failed(&error))
+    }
+
+    /// Runs one `INSERT` into a table with an `id`; the new row's.
+    pub(crate) fn insert(&mut self, statement: &str, values: &[Value]) -> Result<i64> {
+        let done = self.driver.block_on(async {
+            Ok(match open(&mut self.open)? {
+                Open::Sqlite(open) => {
+                    sqlite(statement, values).execute(&mut **open).await?.last_insert_rowid()
+                }
+                Open::Postgres(open) => {
+                    let returning = format!("{statement} RETURNING id");
+                    postgres(&returning, values).fetch_one(&mut **open).await?.try_get(0)?
+                }
+                Open::MySql(open) => {
+                    let id = mysql(statement, values).execute(&mut **open).await?.last_insert_id();
+                    i64::try_from(id).unwrap_or(i64::MAX)
+                }
+            })
+        });
+        done.map_err(|error| self.driver.failed(&error))
+    }
+
+    /// All rows of an answer.
+    pub(crate) fn rows(&mut self, statement: &str, values: &[Value]) -> Result<Vec<Row>> {
+        let place = self.driver.place.clone();
+        let done = self.driver.block_on(async {
+            match open(&mut self.open)? {
+                Open::Sqlite(open) => {
+                    let rows = sqlite(statement, values).fetch_all(&mut **open).await?;
+                    rows.iter().map(|row| sqlite_row(row, &place)).collect::<sqlx::Result<Vec<_>>>()
+                }
+                Open::Postgres(open) => {
+                    let rows = postgres(statement, values).fetch_all(&mut **open).await?;
+                    rows.iter().map(|row| postgres_row(row, &place)).collect()
+                }
+                Open::MySql(open) => {
+                    let rows = mysql(statement, values).fetch_all(&mut **open).await?;
+                    rows.iter().map(|row| mysql_row(row, &place)).collect()
+                }
+            }
+        });
+        done.map_err(|error| self.driver.failed(&error))
+    }
+
+    /// The first row of an answer, if it has any.
+    pub(crate) fn first(&mut self, statement: &str, values: &[Value]) -> Result<Option<Row>> {
+        Ok(self.rows(statement, values)?.into_iter().next())
+    }
+
+    /// Runs one statement that defines tables, unprepared.
+    pub(super) fn define(&mut self, neutral: &str) -> Result<()> {
+        let statement = self.driver.definition(neutral);
+        let done = self.driver.block_on(async {
+            on_each!(open(&mut self.open)?, open => (&mut **open).execute(sqlx::raw_sql(sql(&statement))).await.map(|_| ()))
+        });
+        done.map_err(|error| self.driver.failed(&error))
+    }
+
+    /// Whether there is a table of this name.
+    pub(super) fn has_table(&mut self, name: &str) -> Result<bool> {
+        let statement = match self.engine() {
+            Engine::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+            Engine::Postgres => {
+                "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = ?"
+            }
+            Engine::MySql => {
+                "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?"
+            }
+        };
+        Ok(self.first(statement, &[Value::from(name)])?.map_or(Ok(0), |row| row.int(0))? > 0)
+    }
+
+    /// Keeps other processes from migrating until [`Session::release`] or the end of the connection.
+    pub(super) fn hold(&mut self) -> Result<()> {
+        match self.engine() {
+            // BEGIN IMMEDIATE holds it already.
+            Engine::Sqlite => Ok(()),
+            Engine::Postgres => {
+                self.rows("SELECT CAST(pg_advisory_xact_lock(4850244) AS TEXT)", &[]).map(|_| ())
+            }
+            Engine::MySql => {
+                let held = self.first("SELECT GET_LOCK(CONCAT('cormorant ', DATABASE()), 60)", &[])?;
+                match held.map_or(Ok(None), |row| row.opt_int(0))? {
+                    Some(1) => Ok(()),
+                    _ => Err(StoreError::Contended {
+                        place: self.place().to_owned(),
+                        said: "another process has been migrating it for a minute".to_owned(),
+                    }),
+                }
+            }
+        }
+    }
+
+    /// Lets other processes migrate.
+    pub(super) fn release(&mut self) -> Result<()> {
+        match self.engine() {
+            Engine::Sqlite | Engine::Postgres => Ok(()),
+            Engine::MySql => {
+                self.rows("SELECT RELEASE_LOCK(CONCAT('cormorant ', DATABASE()))", &[]).map(|_| ())
+            }
+        }
+    }
+}
+
+/// A session's transaction; it has one until it ends.
+fn open(open: &mut Option<Open>) -> sqlx::Result<&mut Open> {
+    open.as_mut().ok_or(sqlx::Error::PoolClosed)
+}
+
+async fn connect(address: Address) -> sqlx::Result<Connections> {
+    Ok(match address {
+        Address::Sqlite(path) => {
+            let options = SqliteConnectOptions::new()
+                .filename(path)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(PATIENCE)
+                .pragma("journal_size_limit", LOG_BYTES)
+                .pragma("application_id", APPLICATION_ID)
+                .pragma("trusted_schema", "OFF")
+                .pragma("cell_size_check", "ON")
+                .thread_name(|number| format!("store-sqlite-{number}"))
+                .disable_statement_logging();
+            let pool = SqlitePoolOptions::new().test_before_acquire(false);
+            Connections::Sqlite(bounded(pool).connect_with(options).await?)
+        }
+        Address::Postgres(options) => {
+            // A server may have been told to acknowledge before writing.
+            let pool = PgPoolOptions::new().after_connect(|connection, _| {
+                Box::pin(async move { connection.execute("SET synchronous_commit = on").await.map(|_| ()) })
+            });
+            Connections::Postgres(bounded(pool).connect_with(options.disable_statement_logging()).await?)
+        }
+        Address::MySql(options) => {
+            let pool = MySqlPoolOptions::new().after_connect(|connection, _| {
+                Box::pin(async move {
+                    for statement in MYSQL_SESSION {
+                        connection.execute(*statement).await?;
+                    }
+                    Ok(())
+                })
+            });
+            Connections::MySql(bounded(pool).connect_with(options.disable_statement_logging()).await?)
+        }
+    })
+}
+
+/// What is too long is an error and not cut; writers see what others have committed; nobody waits for ever.
+const MYSQL_SESSION: &[&str] = &[
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION innodb_lock_wait_timeout = 20",
+];
+
+fn bounded<DB: Database>(pool: PoolOptions<DB>) -> PoolOptions<DB> {
+    pool.max_connections(CONNECTIONS).acquire_timeout(PATIENCE)
+}
+
+fn address(url: &str, place: &str) -> Result<Address> {
+    let wrong = |found: String| StoreError::Address {
+        url: place.to_owned(),
+        found,
+        advice: "give --store one of the three forms",
+    };
+    let Some((scheme, rest)) = url.split_once(':') else {
+        return Err(wrong("no scheme".to_owned()));
+    };
+    match scheme {
+        "sqlite" => match rest.strip_prefix("//").unwrap_or(rest) {
+            "" => Err(wrong("no path".to_owned())),
+            ":memory:" => {
+                Err(wrong("a store in memory, which would last no longer than a connection".to_owned()))
+            }
+            path => Ok(Address::Sqlite(PathBuf::from(path))),
+        },
+        "postgres" | "postgresql" => {
+            url.parse().map(Address::Postgres).map_err(|error: sqlx::Error| wrong(said(&error)))
+        }
+        "mysql" | "mariadb" => {
+            let url = format!("mysql:{rest}");
+            url.parse().map(Address::MySql).map_err(|error: sqlx::Error| wrong(said(&error)))
+        }
+        other => Err(wrong(format!("the scheme {other}"))),
+    }
+}
+
+/// An address as it may be shown: `postgres://ann:secret@host/lab` → `postgres://ann@host/lab`.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let Some((user, host)) = authority.rsplit_once('@') else {
+        return url.split('?').next().unwrap_or(url).to_owned();
+    };
+    let user = user.split(':').next().unwrap_or(user);
+    format!("{scheme}://{user}@{host}{}", path.split('?').next().unwrap_or(path))
+}
+
+fn unreachable(place: &str, said: &str) -> StoreError {
+    let advice = if place.starts_with("sqlite") {
+        "check that its directory exists and may be written"
+    } else {
+        "check the address, the user's rights, and that the server runs"
+    };
+    StoreError::Unreachable { place: place.to_owned(), said: said.to_owned(), advice }
+}
+
+/// What the database said, in its own words only.
+fn said(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        other => other.to_string(),
+    }
+}
+
+enum Kind {
+    Disk,
+    Contended,
+    Damaged,
+    Other,
+}
+
+/// Error codes of the three databases: SQLite's result codes, SQLSTATE, MySQL's numbers.
+///
+/// A name that somebody else took a moment ago is contention too: every function looks before it inserts, so at the
+/// next try it sees the name and says so.
+fn kind(error: &sqlx::Error) -> Kind {
+    let sqlx::Error::Database(error) = error else {
+        return if matches!(error, sqlx::Error::PoolTimedOut) { Kind::Contended } else { Kind::Other };
+    };
+    if error.is_unique_violation() {
+        return Kind::Contended;
+    }
+    if let Some(mysql) = error.try_downcast_ref::<MySqlDatabaseError>() {
+        return match mysql.number() {
+            1205 | 1213 => Kind::Contended,
+            1021 | 1114 => Kind::Disk,
+            1194 | 1712 => Kind::Damaged,
+            _ => Kind::Other,
+        };
+    }
+    let code = error.code().unwrap_or_default();
+    if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        // The low byte is the code, the rest says more.
+        return match code.parse().unwrap_or(0) & 0xff {
+            5 | 6 => Kind::Contended,
+            10 | 13 => Kind::Disk,
+            11 | 26 => Kind::Damaged,
+            _ => Kind::Other,
+        };
+    }
+    match code.as_ref() {
+        "40001" | "40P01" | "55P03" => Kind::Contended,
+        "53100" | "58030" => Kind::Disk,
+        "XX001" | "XX002" => Kind::Damaged,
+        _ => Kind::Other,
+    }
+}
+
+/// Statements are made of constants of this crate; what users typed goes into values.
+fn sql(statement: &str) -> sqlx::SqlStr {
+    sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(statement))
+}
+
+/// `a = ? AND b = ?` → `a = $1 AND b = $2`.
+fn numbered(statement: &str) -> String {
+    let mut parts = statement.split('?');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.enumerate().fold(first, |text, (at, part)| format!("{text}${}{part}", at + 1))
+}
+
+/// One query of each database from the same text and values.
+macro_rules! statement_of {
+    ($name:ident, $database:ty, $text:expr) => {
+        fn $name<'q>(
+            statement: &str,
+            values: &'q [Value],
+        ) -> sqlx::query::Query<'q, $database, <$database as Database>::Arguments> {
+            let text: fn(&str) -> String = $text;
+            values.iter().fold(sqlx::query(sql(&text(statement))), |query, value| match value {
+                Value::Int(value) => query.bind(*value),
+                Value::Real(value) => query.bind(*value),
+                Value::Text(value) => query.bind(value.as_deref()),
+                Value::Bytes(value) => query.bind(value.as_deref()),
+            })
+        }
+    };
+}
+statement_of!(sqlite, Sqlite, str::to_owned);
+statement_of!(postgres, Postgres, numbered);
+statement_of!(mysql, MySql, str::to_owned);
+
+/// One row of each database to the same values, by the names that the database has for its types.
+macro_rules! row_of {
+    ($name:ident, $row:ty, $small:ty) => {
+        fn $name(row: &$row, place: &str) -> sqlx::Result<Row> {
+            let cell = |at: usize| -> sqlx::Result<Value> {
+                let raw = row.try_get_raw(at)?;
+                if raw.is_null() {
+                    return Ok(Value::Int(None));
+                }
+                Ok(match raw.type_info().name() {
+                    "INTEGER" | "BIGINT" | "INT8" => Value::Int(Some(row.try_get(at)?)),
+                    "INT" | "INT4" => Value::Int(Some(row.try_get::<$small, _>(at)?.into())),
+                    "REAL" | "DOUBLE" | "FLOAT8" => Value::Real(Some(row.try_get(at)?)),
+                    "BLOB" | "LONGBLOB" | "BYTEA" => Value::Bytes(Some(row.try_get(at)?)),
+                    _ => Value::Text(Some(row.try_get(at)?)),
+                })
+            };
+            let cells = (0..row.columns().len()).map(cell).collect::<sqlx::Result<_>>()?;
+            Ok(Row { cells, place: place.to_owned() })
+        }
+    };
+}
+row_of!(sqlite_row, sqlx::sqlite::SqliteRow, i64);
+row_of!(postgres_row, sqlx::postgres::PgRow, i32);
+row_of!(mysql_row, sqlx::mysql::MySqlRow, i32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_numbered_in_order() {
+        assert_eq!(numbered("a = ? AND b IN (?, ?)"), "a = $1 AND b IN ($2, $3)");
+        assert_eq!(numbered("SELECT 1"), "SELECT 1");
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for (url, shown) in [
+            ("sqlite:/tmp/lab.db", "sqlite:/tmp/lab.db"),
+            ("postgres://ann:s3cret@host:5432/lab?sslmode=require", "postgres://ann@host:5432/lab"),
+            ("mysql://ann:p%40ss:w@rd@host/lab", "mysql://ann@host/lab"),
+            ("mysql://host/lab?password=x", "mysql://host/lab"),
+            ("postgres://ann:secret@host", "postgres://ann@host"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+
+    #[test]
+    fn an_address_of_no_known_form_is_refused() {
+        for url in ["lab.db", "sqlite:", "sqlite::memory:", "redis://localhost", "postgres://host:port/x"] {
+            let Err(error) = address(url, url) else { panic!("{url} was taken") };
+            assert!(matches!(error, StoreError::Address { .. }), "{error}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Brings a store to the schema of this program: numbered steps forward, and back again when one of them fails.
+//!
+//! On SQLite and PostgreSQL all of it is one transaction. MariaDB commits before and after every statement that
+//! defines a table; there each step is written down before it is taken, and a failure (or, at the next opening, the
+//! trace of a process that died) is undone by the steps' opposites, last one first. The code is the same for all.
+
+use super::driver::{Driver, Purpose, Session};
+use super::error::{Result, StoreError};
+use super::row::values;
+
+/// One statement and what undoes it, in the neutral words of `Driver::definition`.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// What is done.
+    pub up: &'static str,
+    /// What undoes it, also when it was not done.
+    pub down: &'static str,
+}
+
+/// The way from one schema version to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    /// The version that is reached; the first is 1 and there is no gap.
+    pub version: i64,
+    /// What it is for.
+    pub name: &'static str,
+    /// How it is reached.
+    pub steps: &'static [Step],
+}
+
+/// The tables that migrations themselves need. They come first and are never undone.
+const FOUNDATION: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS schema_versions (version {int} NOT NULL PRIMARY KEY, name {name} NOT NULL, \
+     program {name} NOT NULL, applied_ns {int} NOT NULL){table}",
+    "CREATE TABLE IF NOT EXISTS schema_steps (version {int} NOT NULL, step {int} NOT NULL, \
+     PRIMARY KEY (version, step)){table}",
+];
+
+/// Brings the store to the last of `migrations`; the version it has then.
+pub(super) fn migrate(driver: &Driver, migrations: &[Migration], now: i64) -> Result<i64> {
+    let newest = migrations.last().map_or(0, |migration| migration.version);
+    let found = version_at_rest(driver)?;
+    if found == Some(newest) {
+        return Ok(newest);
+    }
+    refuse_newer(driver, newest, found.unwrap_or(0))?;
+    let mut session = driver.begin(Purpose::Write)?;
+    session.hold()?;
+    let done = bring(&mut session, migrations, now);
+    match done {
+        Ok(version) => {
+            session.release()?;
+            driver.finish(session)?;
+            Ok(version)
+        }
+        Err(error) => {
+            // The reason why it failed says more than that the lock is held until the connection ends.
+            session.release().ok();
+            Err(error)
+        }
+    }
+}
+
+/// The version when nothing is half done; `None` when there is work to do or to undo.
+fn version_at_rest(driver: &Driver) -> Result<Option<i64>> {
+    let mut session = driver.begin(Purpose::Read)?;
+    if !session.has_table("schema_versions")? || !session.has_table("schema_steps")? {
+        return Ok(None);
+    }
+    let half_done = session.first("SELECT version FROM schema_steps", &[])?.is_some();
+    let version = version(&mut session)?;
+    Ok((!half_done).then_some(version))
+}
+
+/// Takes every step that is missing. Whoever waited for the lock finds the work done.
+fn bring(session: &mut Session<'_>, migrations: &[Migration], now: i64) -> Result<i64> {
+    for statement in FOUNDATION {
+        session.define(statement)?;
+    }
+    undo_half_done(session, migrations)?;
+    let mut reached = version(session)?;
+    for migration in migrations {
+        if migration.version <= reached {
+            continue;
+        }
+        take(session, migration, reached)?;
+        session.execute("DELETE FROM schema_steps WHERE version = ?", values![migration.version])?;
+        session.execute(
+            "INSERT INTO schema_versions (version, name, program, applied_ns) VALUES (?, ?, ?, ?)",
+            values![migration.version, migration.name, env!("CARGO_PKG_VERSION"), now],
+        )?;
+        reached = migration.version;
+    }
+    Ok(reached)
+}
+
+/// Takes the steps of one migration, or none of them.
+fn take(session: &mut Session<'_>, migration: &Migration, kept: i64) -> Result<()> {
+    for (number, step) in (1..).zip(migration.steps) {
+        session.execute(
+            "INSERT INTO schema_steps (version, step) VALUES (?, ?)",
+            values![migration.version, number],
+        )?;
+        if let Err(error) = session.define(step.up) {
+            undo(session, migration, number)?;
+            return Err(StoreError::Migration {
+                place: session.place().to_owned(),
+                version: migration.version,
+                name: migration.name.to_owned(),
+                step: number,
+                said: error.to_string(),
+                kept,
+                advice: "go on with the program that wrote it, and report this",
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Undoes what a process that died in the middle has left behind.
+fn undo_half_done(session: &mut Session<'_>, migrations: &[Migration]) -> Result<()> {
+    let steps =
+        session.rows("SELECT version, step FROM schema_steps ORDER BY version DESC, step DESC", &[])?;
+    let Some(last) = steps.first() else { return Ok(()) };
+    let (version, step) = (last.int(0)?, last.int(1)?);
+    let Some(migration) = migrations.iter().find(|migration| migration.version == version) else {
+        let expected = migrations.last().map_or(0, |migration| migration.version);
+        return Err(StoreError::Newer { place: session.place().to_owned(), expected, found: version });
+    };
+    undo(session, migration, step)
+}
+
+/// Undoes steps `last`, .., 1. The last one may not have been done at all.
+///
+/// Where a transaction undoes tables there is nothing to do: it is about to be rolled back.
+fn undo(session: &mut Session<'_>, migration: &Migration, last: i64) -> Result<()> {
+    if session.engine().undoes_tables() {
+        return Ok(());
+    }
+    let taken = usize::try_from(last).unwrap_or(0).min(migration.steps.len());
+    for (at, step) in migration.steps[..taken].iter().enumerate().rev() {
+        let undone = session.define(step.down);
+        if at + 1 < taken {
+            undone?;
+        }
+    }
+    session.execute("DELETE FROM schema_steps WHERE version = ?", values![migration.version])?;
+    // Whoever undoes may go on to fail; what has been undone stays undone.
+    session.define("COMMIT")
+}
+
+fn version(session: &mut Session<'_>) -> Result<i64> {
+    let row = session.first("SELECT MAX(version) FROM schema_versions", &[])?;
+    Ok(row.map_or(Ok(None), |row| row.opt_int(0))?.unwrap_or(0))
+}
+
+fn refuse_newer(driver: &Driver, expected: i64, found: i64) -> Result<()> {
+    if found <= expected {
+        return Ok(());
+    }
+    Err(StoreError::Newer { place: driver.place().to_owned(), expected, found })
+}
