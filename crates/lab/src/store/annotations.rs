@@ -517,6 +517,16 @@ fn known(
     Ok(known)
 }
 
+/// The next events of a log, in order.
+pub(super) fn page_after(
+    session: &mut Session<'_>,
+    dataset: i64,
+    after: i64,
+) -> Result<Vec<AnnotationEvent>> {
+    let page = format!("{COLUMNS} WHERE dataset_id = ? AND seq > ? ORDER BY seq LIMIT ?");
+    session.rows(&page, values![dataset, after, PAGE])?.iter().map(event).collect()
+}
+
 /// Reads a log from its end to its beginning.
 fn fold(session: &mut Session<'_>, dataset: i64, project: i64, scope: Scope) -> Result<Fold> {
     let undone = families::undone(session, project)?;

@@ -9,15 +9,15 @@
 //! threads for blocking work.
 
 use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPoolOptions};
-use sqlx::pool::PoolOptions;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Database, Executor as _, MySql, Pool, Postgres, Row as _, Sqlite,
-    Transaction, TypeInfo as _, ValueRef as _,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Database, Executor as _, MySql, Postgres, Row as _,
+    Sqlite, TypeInfo as _, ValueRef as _,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -25,8 +25,8 @@ use super::error::{Result, StoreError};
 use super::row::{Row, Value};
 
 /// Connections of one process to one store; a server with many threads waits for a free one.
-const CONNECTIONS: u32 = 8;
-/// How long a writer waits for another one, and a caller for a connection.
+const CONNECTIONS: usize = 8;
+/// How long a writer waits for another one, and everybody for a server to answer a call.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How many bytes of SQLite's log are kept on disk after a checkpoint.
 const LOG_BYTES: &str = "67108864";
@@ -53,22 +53,31 @@ impl Engine {
 
 /// An address, taken apart.
 enum Address {
-    Sqlite(PathBuf),
+    Sqlite(SqliteConnectOptions),
     Postgres(PgConnectOptions),
     MySql(MySqlConnectOptions),
 }
 
-enum Connections {
-    Sqlite(Pool<Sqlite>),
-    Postgres(Pool<Postgres>),
-    MySql(Pool<MySql>),
+enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(Box<PgConnection>),
+    MySql(Box<MySqlConnection>),
 }
 
-/// An open store's connections and the runtime that drives them.
+/// The connections that nobody uses now, and how many there are with those that somebody does.
+#[derive(Default)]
+struct Connections {
+    idle: Vec<Connection>,
+    open: usize,
+}
+
+/// The way to one store: its address, connections to it, and the runtime that drives them.
 pub(super) struct Driver {
     // Taken by `drop` only.
     runtime: Option<Runtime>,
-    connections: Connections,
+    address: Address,
+    connections: Mutex<Connections>,
+    returned: Condvar,
     place: String,
     /// The collation that compares bytes, on servers that need to be told.
     collation: &'static str,
@@ -83,28 +92,24 @@ pub(super) enum Purpose {
     Write,
 }
 
-/// Does `$body` with the open transaction of whichever database it is, under the name `$on`.
+/// Does `$body` with whichever connection it is, under the name `$on`.
 macro_rules! on_each {
-    ($open:expr, $on:ident => $body:expr) => {
-        match $open {
-            Open::Sqlite($on) => $body,
-            Open::Postgres($on) => $body,
-            Open::MySql($on) => $body,
+    ($connection:expr, $on:ident => $body:expr) => {
+        match $connection {
+            Connection::Sqlite($on) => $body,
+            Connection::Postgres($on) => $body,
+            Connection::MySql($on) => $body,
         }
     };
-}
-
-enum Open {
-    Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
-    MySql(Transaction<'static, MySql>),
 }
 
 /// One open transaction. Dropped without [`Driver::finish`], it is rolled back.
 pub(crate) struct Session<'d> {
     driver: &'d Driver,
     // Taken by `finish` or `drop` only.
-    open: Option<Open>,
+    connection: Option<Connection>,
+    /// The first statement that failed: after it, nothing may be committed.
+    fault: Option<StoreError>,
 }
 
 impl Driver {
@@ -118,18 +123,18 @@ impl Driver {
             .enable_all()
             .build()
             .map_err(|error| unreachable(&place, &error.to_string()))?;
-        let connections =
-            runtime.block_on(connect(address)).map_err(|error| unreachable(&place, &said(&error)))?;
-        let mut driver = Self { runtime: Some(runtime), connections, place, collation: "" };
+        let (connections, returned) = (Mutex::default(), Condvar::new());
+        let mut driver =
+            Self { runtime: Some(runtime), address, connections, returned, place, collation: "" };
         driver.collation = driver.bytewise_collation()?;
         Ok(driver)
     }
 
     pub(super) fn engine(&self) -> Engine {
-        match self.connections {
-            Connections::Sqlite(_) => Engine::Sqlite,
-            Connections::Postgres(_) => Engine::Postgres,
-            Connections::MySql(_) => Engine::MySql,
+        match self.address {
+            Address::Sqlite(_) => Engine::Sqlite,
+            Address::Postgres(_) => Engine::Postgres,
+            Address::MySql(_) => Engine::MySql,
         }
     }
 
@@ -138,58 +143,105 @@ impl Driver {
         &self.place
     }
 
-    /// Starts a transaction. A writer to SQLite takes its lock at once: a lock that is upgraded later cannot wait.
+    /// Starts a transaction.
     pub(super) fn begin(&self, purpose: Purpose) -> Result<Session<'_>> {
-        let open = self.block_on(async {
-            Ok(match (&self.connections, purpose) {
-                (Connections::Sqlite(pool), Purpose::Read) => {
-                    Open::Sqlite(pool.begin_with("BEGIN DEFERRED").await?)
-                }
-                (Connections::Sqlite(pool), Purpose::Write) => {
-                    Open::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?)
-                }
-                (Connections::Postgres(pool), Purpose::Read) => {
-                    Open::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
-                }
-                (Connections::Postgres(pool), Purpose::Write) => {
-                    Open::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?)
-                }
-                (Connections::MySql(pool), Purpose::Read) => {
-                    let mut connection = pool.acquire().await?;
-                    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
-                    Open::MySql(
-                        Transaction::begin(connection, Some(sql("START TRANSACTION READ ONLY"))).await?,
-                    )
-                }
-                (Connections::MySql(pool), Purpose::Write) => {
-                    Open::MySql(pool.begin_with("START TRANSACTION READ WRITE").await?)
-                }
-            })
-        });
-        Ok(Session { driver: self, open: Some(open.map_err(|error| self.failed(&error))?) })
+        let start = start(self.engine(), purpose);
+        let (connection, used) = self.take()?;
+        let mut session = Session { driver: self, connection: Some(connection), fault: None };
+        match session.run(start) {
+            // The server may have gone and come back since the connection was used.
+            Err(StoreError::Database { .. }) if used => {
+                session.connection = None;
+                self.gone();
+                session.connection = Some(self.open()?);
+                session.run(start)?;
+            }
+            done => done?,
+        }
+        Ok(session)
     }
 
     /// Commits. When this returns, the change is on the disk of whoever keeps the store.
     pub(super) fn finish(&self, mut session: Session<'_>) -> Result<()> {
-        let Some(open) = session.open.take() else { return Ok(()) };
-        let committed = self.block_on(async { on_each!(open, open => open.commit().await) });
+        if let Some(fault) = session.fault.take() {
+            return Err(fault);
+        }
+        let Some(mut connection) = session.connection.take() else { return Ok(()) };
+        let committed = self.block_on(raw(&mut connection, "COMMIT"));
+        if committed.is_ok() {
+            self.give_back(connection);
+        } else {
+            session.connection = Some(connection);
+        }
         committed.map_err(|error| match error {
-            error @ (sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed) => {
-                StoreError::Unknown { place: self.place.clone(), said: said(&error) }
-            }
-            error => self.failed(&error),
+            sqlx::Error::Database(_) => self.failed(&error),
+            error => StoreError::Unknown { place: self.place.clone(), said: said(&error) },
         })
     }
 
     /// Closes every connection in order; the last one to a SQLite file folds its log into it.
     pub(super) fn close(&self) {
-        self.block_on(async {
-            match &self.connections {
-                Connections::Sqlite(pool) => pool.close().await,
-                Connections::Postgres(pool) => pool.close().await,
-                Connections::MySql(pool) => pool.close().await,
+        let idle = std::mem::take(&mut self.connections().idle);
+        for connection in idle {
+            // What it could not say goodbye to is closed all the same.
+            self.block_on(async {
+                match connection {
+                    Connection::Sqlite(connection) => connection.close().await.ok(),
+                    Connection::Postgres(connection) => connection.close().await.ok(),
+                    Connection::MySql(connection) => connection.close().await.ok(),
+                }
+            });
+            self.gone();
+        }
+    }
+
+    /// A connection, and whether it was used before. Waits while all are in use.
+    fn take(&self) -> Result<(Connection, bool)> {
+        let mut connections = self.connections();
+        loop {
+            if let Some(connection) = connections.idle.pop() {
+                return Ok((connection, true));
             }
+            if connections.open < CONNECTIONS {
+                drop(connections);
+                return Ok((self.open()?, false));
+            }
+            connections = self.returned.wait(connections).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn open(&self) -> Result<Connection> {
+        self.connections().open += 1;
+        let opened = self.block_on(async {
+            tokio::time::timeout(PATIENCE, open(&self.address))
+                .await
+                .unwrap_or_else(|_| Err(sqlx::Error::Protocol("no answer within 20 s".to_owned())))
         });
+        opened.map_err(|error| {
+            self.gone();
+            match self.failed(&error) {
+                error @ (StoreError::Disk { .. }
+                | StoreError::Contended { .. }
+                | StoreError::Damaged { .. }) => error,
+                _ => unreachable(&self.place, &said(&error)),
+            }
+        })
+    }
+
+    fn give_back(&self, connection: Connection) {
+        self.connections().idle.push(connection);
+        self.returned.notify_one();
+    }
+
+    /// One connection less.
+    fn gone(&self) {
+        self.connections().open -= 1;
+        self.returned.notify_one();
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        // Nothing panics while it is held, and a list of connections is whole at any time.
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The words of a table definition that differ: `{id}`, `{int}`, `{real}`, `{name}`, `{text}`, `{bytes}`, `{table}`.
@@ -264,7 +316,7 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Waiting for connections would be forbidden where a server's own runtime drops the store.
+            // Waiting for it would be forbidden where a server's own runtime drops the store.
             runtime.shutdown_background();
         }
     }
@@ -272,9 +324,15 @@ impl Drop for Driver {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        if let Some(open) = self.open.take() {
-            // When it cannot be rolled back, its connection is broken and the database has done so.
-            self.driver.block_on(async { on_each!(open, open => open.rollback().await.ok()) });
+        if let Some(mut connection) = self.connection.take() {
+            match self.driver.block_on(raw(&mut connection, "ROLLBACK")) {
+                Ok(()) => self.driver.give_back(connection),
+                // It is broken, and the database rolls back by itself.
+                Err(_) => {
+                    drop(connection);
+                    self.driver.gone();
+                }
+            }
         }
     }
 }
@@ -292,57 +350,55 @@ impl Session<'_> {
     /// Runs one statement; the number of rows that it met.
     pub(crate) fn execute(&mut self, statement: &str, values: &[Value]) -> Result<u64> {
         let done = self.driver.block_on(async {
-            Ok(match open(&mut self.open)? {
-                Open::Sqlite(open) => sqlite(statement, values).execute(&mut **open).await?.rows_affected(),
-                Open::Postgres(open) => {
-                    postgres(statement, values).execute(&mut **open).await?.rows_affected()
+            Ok(match connected(&mut self.connection)? {
+                Connection::Sqlite(on) => sqlite(statement, values).execute(on).await?.rows_affected(),
+                Connection::Postgres(on) => {
+                    postgres(statement, values).execute(&mut **on).await?.rows_affected()
                 }
-                Open::MySql(open) => mysql(statement, values).execute(&mut **open).await?.rows_affected(),
+                Connection::MySql(on) => mysql(statement, values).execute(&mut **on).await?.rows_affected(),
             })
         });
-        done.map_err(|error| self.driver.failed(&error))
+        self.outcome(done)
     }
 
     /// Runs one `INSERT` into a table with an `id`; the new row's.
     pub(crate) fn insert(&mut self, statement: &str, values: &[Value]) -> Result<i64> {
         let done = self.driver.block_on(async {
-            Ok(match open(&mut self.open)? {
-                Open::Sqlite(open) => {
-                    sqlite(statement, values).execute(&mut **open).await?.last_insert_rowid()
-                }
-                Open::Postgres(open) => {
+            Ok(match connected(&mut self.connection)? {
+                Connection::Sqlite(on) => sqlite(statement, values).execute(on).await?.last_insert_rowid(),
+                Connection::Postgres(on) => {
                     let returning = format!("{statement} RETURNING id");
-                    postgres(&returning, values).fetch_one(&mut **open).await?.try_get(0)?
+                    postgres(&returning, values).fetch_one(&mut **on).await?.try_get(0)?
                 }
-                Open::MySql(open) => {
-                    let id = mysql(statement, values).execute(&mut **open).await?.last_insert_id();
+                Connection::MySql(on) => {
+                    let id = mysql(statement, values).execute(&mut **on).await?.last_insert_id();
                     i64::try_from(id).unwrap_or(i64::MAX)
                 }
             })
         });
-        done.map_err(|error| self.driver.failed(&error))
+        self.outcome(done)
     }
 
     /// All rows of an answer.
     pub(crate) fn rows(&mut self, statement: &str, values: &[Value]) -> Result<Vec<Row>> {
-        let place = self.driver.place.clone();
+        let place = &self.driver.place;
         let done = self.driver.block_on(async {
-            match open(&mut self.open)? {
-                Open::Sqlite(open) => {
-                    let rows = sqlite(statement, values).fetch_all(&mut **open).await?;
-                    rows.iter().map(|row| sqlite_row(row, &place)).collect::<sqlx::Result<Vec<_>>>()
+            match connected(&mut self.connection)? {
+                Connection::Sqlite(on) => {
+                    let rows = sqlite(statement, values).fetch_all(on).await?;
+                    rows.iter().map(|row| sqlite_row(row, place)).collect::<sqlx::Result<Vec<_>>>()
                 }
-                Open::Postgres(open) => {
-                    let rows = postgres(statement, values).fetch_all(&mut **open).await?;
-                    rows.iter().map(|row| postgres_row(row, &place)).collect()
+                Connection::Postgres(on) => {
+                    let rows = postgres(statement, values).fetch_all(&mut **on).await?;
+                    rows.iter().map(|row| postgres_row(row, place)).collect()
                 }
-                Open::MySql(open) => {
-                    let rows = mysql(statement, values).fetch_all(&mut **open).await?;
-                    rows.iter().map(|row| mysql_row(row, &place)).collect()
+                Connection::MySql(on) => {
+                    let rows = mysql(statement, values).fetch_all(&mut **on).await?;
+                    rows.iter().map(|row| mysql_row(row, place)).collect()
                 }
             }
         });
-        done.map_err(|error| self.driver.failed(&error))
+        self.outcome(done)
     }
 
     /// The first row of an answer, if it has any.
@@ -352,11 +408,36 @@ impl Session<'_> {
 
     /// Runs one statement that defines tables, unprepared.
     pub(super) fn define(&mut self, neutral: &str) -> Result<()> {
+        let defined = self.try_define(neutral);
+        if let Err(fault) = &defined {
+            self.fault.get_or_insert_with(|| fault.clone());
+        }
+        defined
+    }
+
+    /// The same for a statement whose failure is no reason not to commit the rest.
+    pub(super) fn try_define(&mut self, neutral: &str) -> Result<()> {
         let statement = self.driver.definition(neutral);
+        self.run(&[&statement])
+    }
+
+    fn run(&mut self, statements: &[&str]) -> Result<()> {
         let done = self.driver.block_on(async {
-            on_each!(open(&mut self.open)?, open => (&mut **open).execute(sqlx::raw_sql(sql(&statement))).await.map(|_| ()))
+            for statement in statements {
+                raw(connected(&mut self.connection)?, statement).await?;
+            }
+            Ok(())
         });
         done.map_err(|error| self.driver.failed(&error))
+    }
+
+    /// Remembers the first failure: a transaction that somebody went on with is not committed.
+    fn outcome<T>(&mut self, done: sqlx::Result<T>) -> Result<T> {
+        done.map_err(|error| {
+            let fault = self.driver.failed(&error);
+            self.fault.get_or_insert_with(|| fault.clone());
+            fault
+        })
     }
 
     /// Whether there is a table of this name.
@@ -405,60 +486,69 @@ impl Session<'_> {
     }
 }
 
-/// A session's transaction; it has one until it ends.
-fn open(open: &mut Option<Open>) -> sqlx::Result<&mut Open> {
-    open.as_mut().ok_or(sqlx::Error::PoolClosed)
+/// A session's connection; it has one until it ends.
+fn connected(connection: &mut Option<Connection>) -> sqlx::Result<&mut Connection> {
+    connection.as_mut().ok_or(sqlx::Error::PoolClosed)
 }
 
-async fn connect(address: Address) -> sqlx::Result<Connections> {
+async fn raw(connection: &mut Connection, statement: &str) -> sqlx::Result<()> {
+    on_each!(connection, on => on.execute(sqlx::raw_sql(sql(statement))).await.map(|_| ()))
+}
+
+async fn open(address: &Address) -> sqlx::Result<Connection> {
     Ok(match address {
-        Address::Sqlite(path) => {
-            let options = SqliteConnectOptions::new()
-                .filename(path)
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .foreign_keys(true)
-                .busy_timeout(PATIENCE)
-                .pragma("journal_size_limit", LOG_BYTES)
-                .pragma("application_id", APPLICATION_ID)
-                .pragma("trusted_schema", "OFF")
-                .pragma("cell_size_check", "ON")
-                .thread_name(|number| format!("store-sqlite-{number}"))
-                .disable_statement_logging();
-            let pool = SqlitePoolOptions::new().test_before_acquire(false);
-            Connections::Sqlite(bounded(pool).connect_with(options).await?)
-        }
+        Address::Sqlite(options) => Connection::Sqlite(options.connect().await?),
         Address::Postgres(options) => {
+            let mut connection = options.connect().await?;
             // A server may have been told to acknowledge before writing.
-            let pool = PgPoolOptions::new().after_connect(|connection, _| {
-                Box::pin(async move { connection.execute("SET synchronous_commit = on").await.map(|_| ()) })
-            });
-            Connections::Postgres(bounded(pool).connect_with(options.disable_statement_logging()).await?)
+            connection.execute("SET synchronous_commit = on").await?;
+            Connection::Postgres(Box::new(connection))
         }
         Address::MySql(options) => {
-            let pool = MySqlPoolOptions::new().after_connect(|connection, _| {
-                Box::pin(async move {
-                    for statement in MYSQL_SESSION {
-                        connection.execute(*statement).await?;
-                    }
-                    Ok(())
-                })
-            });
-            Connections::MySql(bounded(pool).connect_with(options.disable_statement_logging()).await?)
+            let mut connection = options.connect().await?;
+            for statement in MYSQL_SESSION {
+                connection.execute(*statement).await?;
+            }
+            Connection::MySql(Box::new(connection))
         }
     })
 }
 
 /// What is too long is an error and not cut; writers see what others have committed; nobody waits for ever.
 const MYSQL_SESSION: &[&str] = &[
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION innodb_lock_wait_timeout = 20",
 ];
 
-fn bounded<DB: Database>(pool: PoolOptions<DB>) -> PoolOptions<DB> {
-    pool.max_connections(CONNECTIONS).acquire_timeout(PATIENCE)
+/// How a transaction starts. A writer to SQLite takes its lock at once: one that is upgraded later cannot wait.
+fn start(engine: Engine, purpose: Purpose) -> &'static [&'static str] {
+    match (engine, purpose) {
+        (Engine::Sqlite, Purpose::Read) => &["BEGIN DEFERRED"],
+        (Engine::Sqlite, Purpose::Write) => &["BEGIN IMMEDIATE"],
+        (Engine::Postgres, Purpose::Read) => &["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"],
+        (Engine::Postgres, Purpose::Write) => &["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"],
+        (Engine::MySql, Purpose::Read) => {
+            &["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION READ ONLY"]
+        }
+        (Engine::MySql, Purpose::Write) => &["START TRANSACTION READ WRITE"],
+    }
+}
+
+fn sqlite_file(path: PathBuf) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .pragma("journal_size_limit", LOG_BYTES)
+        .pragma("application_id", APPLICATION_ID)
+        .pragma("trusted_schema", "OFF")
+        .pragma("cell_size_check", "ON")
+        .thread_name(|number| format!("store-sqlite-{number}"))
+        .disable_statement_logging()
 }
 
 fn address(url: &str, place: &str) -> Result<Address> {
@@ -476,14 +566,18 @@ fn address(url: &str, place: &str) -> Result<Address> {
             ":memory:" => {
                 Err(wrong("a store in memory, which would last no longer than a connection".to_owned()))
             }
-            path => Ok(Address::Sqlite(PathBuf::from(path))),
+            path => Ok(Address::Sqlite(sqlite_file(PathBuf::from(path)))),
         },
         "postgres" | "postgresql" => {
-            url.parse().map(Address::Postgres).map_err(|error: sqlx::Error| wrong(said(&error)))
+            let options: sqlx::Result<PgConnectOptions> = url.parse();
+            let options =
+                options.map(|options| options.application_name("cormorant").disable_statement_logging());
+            options.map(Address::Postgres).map_err(|error| wrong(said(&error)))
         }
         "mysql" | "mariadb" => {
-            let url = format!("mysql:{rest}");
-            url.parse().map(Address::MySql).map_err(|error: sqlx::Error| wrong(said(&error)))
+            let options: sqlx::Result<MySqlConnectOptions> = format!("mysql:{rest}").parse();
+            let options = options.map(|options| options.disable_statement_logging());
+            options.map(Address::MySql).map_err(|error| wrong(said(&error)))
         }
         other => Err(wrong(format!("the scheme {other}"))),
     }
@@ -532,7 +626,7 @@ enum Kind {
 /// next try it sees the name and says so.
 fn kind(error: &sqlx::Error) -> Kind {
     let sqlx::Error::Database(error) = error else {
-        return if matches!(error, sqlx::Error::PoolTimedOut) { Kind::Contended } else { Kind::Other };
+        return Kind::Other;
     };
     if error.is_unique_violation() {
         return Kind::Contended;

@@ -101,7 +101,7 @@ fn take(session: &mut Session<'_>, migration: &Migration, kept: i64) -> Result<(
             "INSERT INTO schema_steps (version, step) VALUES (?, ?)",
             values![migration.version, number],
         )?;
-        if let Err(error) = session.define(step.up) {
+        if let Err(error) = session.try_define(step.up) {
             undo(session, migration, number)?;
             return Err(StoreError::Migration {
                 place: session.place().to_owned(),
@@ -139,9 +139,10 @@ fn undo(session: &mut Session<'_>, migration: &Migration, last: i64) -> Result<(
     }
     let taken = usize::try_from(last).unwrap_or(0).min(migration.steps.len());
     for (at, step) in migration.steps[..taken].iter().enumerate().rev() {
-        let undone = session.define(step.down);
         if at + 1 < taken {
-            undone?;
+            session.define(step.down)?;
+        } else {
+            session.try_define(step.down).ok();
         }
     }
     session.execute("DELETE FROM schema_steps WHERE version = ?", values![migration.version])?;

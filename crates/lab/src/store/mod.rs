@@ -24,6 +24,7 @@ mod runs;
 mod schema;
 mod text;
 mod users;
+mod verify;
 
 use std::thread;
 use std::time::Duration;
@@ -43,6 +44,7 @@ pub use projects::Project;
 pub use runs::{Artefact, Input, Metric, NewRun, Run, RunState};
 pub use schema::MIGRATIONS;
 pub use users::{Role, Token, User};
+pub use verify::Verified;
 
 /// How often a change is tried when others are in its way.
 const TRIES: u32 = 8;

@@ -165,7 +165,7 @@ impl Store {
             for (position, metric) in (0_i64..).zip(metrics) {
                 session.execute(
                     "INSERT INTO run_metrics (run_id, position, part, name, value) VALUES (?, ?, ?, ?, ?)",
-                    values![run, position, &metric.part, &metric.name, metric.value],
+                    values![run, position, &metric.part, &metric.name, metric.value.map(positive_zero)],
                 )?;
             }
             for (position, artefact) in (0_i64..).zip(artefacts) {
@@ -240,6 +240,11 @@ fn end(
     let found = found.ok_or_else(|| missing(run))?.text(0)?;
     let advice = "start another run: what came out of one never changes";
     Err(StoreError::refused("the run to end", "one that is running", format!("run {run}, {found}"), advice))
+}
+
+/// SQLite keeps a whole number as an integer, which has no sign when it is 0; so no database does.
+fn positive_zero(value: f64) -> f64 {
+    value + 0.0
 }
 
 fn check(metrics: &[Metric], artefacts: &[Artefact]) -> Result<()> {

@@ -51,11 +51,10 @@ pub(super) fn an_annotation_sent_again_is_written_once(database: &TestDatabase) 
     // Some of a batch may have been written before the answer was lost.
     let batch = [malicious("k2", "r2", "dos"), first.clone(), malicious("K1", "r1", "scan")];
     let answers = store.annotate_all(dataset, &batch, &ann(5)).unwrap();
-    assert_eq!(answers.iter().map(|answer| (answer.seq, answer.again)).collect::<Vec<_>>(), [
-        (2, false),
-        (1, true),
-        (3, false)
-    ]);
+    assert_eq!(
+        answers.iter().map(|answer| (answer.seq, answer.again)).collect::<Vec<_>>(),
+        [(2, false), (1, true), (3, false)]
+    );
     let events = store.annotation_events(dataset, 0, 100).unwrap();
     assert_eq!(events.iter().map(|event| event.key.as_str()).collect::<Vec<_>>(), ["k1", "k2", "K1"]);
     assert_eq!((events[0].at_ns, events[0].author.as_str(), events[0].origin.as_str()), (3, "ann", "expert"));

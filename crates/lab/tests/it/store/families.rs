@@ -1,5 +1,6 @@
 //! The editor of families: each operation changes what it should, and its undo brings back what was.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use cormorant_lab::store::{Family, FamilyChange, Label, RowLabel, Said, Scope, Store, StoreError};
@@ -90,7 +91,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         (any.clone(), 0..12_usize).prop_map(|(family, name)| Operation::Rename(family, name)),
         (any.clone(), any.clone()).prop_map(|(from, into)| Operation::Merge(from, into)),
-        (any.clone(), any.clone(), 0..12_usize).prop_map(|(from, rows, name)| Operation::Split(from, rows, name)),
+        (any.clone(), any.clone(), 0..12_usize)
+            .prop_map(|(from, rows, name)| Operation::Split(from, rows, name)),
         any.prop_map(Operation::Swap),
     ]
 }
@@ -100,7 +102,10 @@ type Seen = (Vec<Family>, Vec<(String, Label, Option<(i64, String)>)>);
 
 fn seen(store: &Store, project: i64, dataset: i64) -> Seen {
     let shown = |row: RowLabel| (row.row, row.label, row.family);
-    (store.families(project).unwrap(), store.labels(dataset, Scope::All).unwrap().into_iter().map(shown).collect())
+    (
+        store.families(project).unwrap(),
+        store.labels(dataset, Scope::All).unwrap().into_iter().map(shown).collect(),
+    )
 }
 
 /// The same by the definition of the operations: a table of families, and of rows, changed in place.
@@ -113,7 +118,10 @@ struct Naive {
 impl Naive {
     fn of((families, labels): &Seen) -> Self {
         Self {
-            families: families.iter().map(|family| (family.id, (family.label, family.name.clone()))).collect(),
+            families: families
+                .iter()
+                .map(|family| (family.id, (family.label, family.name.clone())))
+                .collect(),
             rows: labels.iter().map(|(row, _, family)| (row.clone(), family.as_ref().unwrap().0)).collect(),
         }
     }
@@ -153,7 +161,8 @@ fn make(store: &Store, project: i64, dataset: i64, operation: Operation, naive: 
         Operation::Swap(of) => store.swap_family(family(of), &stamp),
         Operation::Split(from, which, to) => {
             let of = naive.rows.iter().filter(|(_, of)| **of == family(from)).map(|(row, _)| row.clone());
-            rows = of.enumerate().filter(|(at, _)| (which >> (at % 6)) & 1 == 1).map(|(_, row)| row).collect();
+            rows =
+                of.enumerate().filter(|(at, _)| (which >> (at % 6)) & 1 == 1).map(|(_, row)| row).collect();
             new = name(to);
             store.split_family(family(from), dataset, &rows, &new, &stamp)
         }
@@ -171,15 +180,15 @@ fn make(store: &Store, project: i64, dataset: i64, operation: Operation, naive: 
 
 pub(super) fn undoing_everything_brings_back_the_start(database: &TestDatabase) {
     let store = database.open();
-    let mut number = 0;
+    let number = Cell::new(0);
     let mut runner = TestRunner::new_with_rng(
         Config { cases: 12, failure_persistence: None, ..Config::default() },
         proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
     );
     runner
         .run(&prop::collection::vec(operation(), 1..14), |operations| {
-            number += 1;
-            let project = store.create_project(&format!("p{number}"), "", &ann(1)).unwrap().id;
+            number.set(number.get() + 1);
+            let project = store.create_project(&format!("p{}", number.get()), "", &ann(1)).unwrap().id;
             let dataset = store.create_dataset(project, "flows", "", &ann(2)).unwrap().id;
             let rows: Vec<_> = (0..12)
                 .map(|at| malicious(&format!("k{at}"), &format!("r{at}"), &format!("f{}", at % 4)))

@@ -1,8 +1,8 @@
 //! Datasets, runs, campaigns, models and users: what goes in comes out, and what cannot be is refused.
 
 use cormorant_lab::store::{
-    Artefact, CampaignState, Feature, Input, Metric, ModelFile, NewCampaign, NewRun, Role, RunState, Stage, Stamp,
-    Store, StoreError, TableFile,
+    Artefact, CampaignState, Feature, Input, Metric, ModelFile, NewCampaign, NewRun, Role, RunState, Stage,
+    Stamp, Store, StoreError, TableFile,
 };
 use serde_json::json;
 
@@ -61,14 +61,19 @@ pub(super) fn versions_are_known_by_their_tables(database: &TestDatabase) {
     let error = store.commit_version(dataset, &table('3'), &twice, &ann(7)).unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
     assert!(matches!(store.create_dataset(project, "flows", "", &ann(8)), Err(StoreError::Taken { .. })));
-    assert!(matches!(store.create_dataset(project + 1, "flows", "", &ann(8)), Err(StoreError::Missing { .. })));
+    assert!(matches!(
+        store.create_dataset(project + 1, "flows", "", &ann(8)),
+        Err(StoreError::Missing { .. })
+    ));
     assert!(matches!(
         store.commit_version(dataset + 1, &table('1'), &[], &ann(8)),
         Err(StoreError::Missing { .. })
     ));
     assert_eq!(store.versions(dataset).unwrap().len(), 2);
     let without = TableFile { command: " ".to_owned(), ..table('4') };
-    assert!(store.commit_version(dataset, &without, &[], &ann(9)).unwrap_err().to_string().contains("command"));
+    assert!(
+        store.commit_version(dataset, &without, &[], &ann(9)).unwrap_err().to_string().contains("command")
+    );
     // One name in two projects is two datasets.
     let other = store.create_project("mail", "", &ann(10)).unwrap().id;
     store.create_dataset(other, "flows", "", &ann(10)).unwrap();
@@ -92,22 +97,27 @@ pub(super) fn a_run_keeps_what_it_needs_and_what_came_out(database: &TestDatabas
     assert_eq!((started.state, started.finished_ns, started.metrics.len()), (RunState::Running, None, 0));
     let metric = |name: &str, value| Metric { part: "test".to_owned(), name: name.to_owned(), value };
     // Every bit of a number comes back.
-    let numbers = [0.1 + 0.2, f64::MIN_POSITIVE, 5e-324, -0.0, f64::MAX, 1.0 / 3.0];
+    let numbers = [0.1 + 0.2, f64::MIN_POSITIVE, 5e-324, -1e-300, 0.0, f64::MAX, 1.0 / 3.0];
     let metrics: Vec<_> = (0..)
         .zip(numbers)
         .map(|(at, value)| metric(&format!("m{at}"), Some(value)))
         .chain([metric("undefined", None)])
         .collect();
-    let artefacts =
-        [Artefact { name: "m.corm".to_owned(), kind: "model".to_owned(), digest: digest('b'), bytes: 1 << 40 }];
-    for wrong in [vec![metric("auc", Some(f64::NAN))], vec![metric("auc", Some(1.0)), metric("auc", Some(1.0))]] {
+    let artefacts = [Artefact {
+        name: "m.corm".to_owned(),
+        kind: "model".to_owned(),
+        digest: digest('b'),
+        bytes: 1 << 40,
+    }];
+    for wrong in
+        [vec![metric("auc", Some(f64::NAN))], vec![metric("auc", Some(1.0)), metric("auc", Some(1.0))]]
+    {
         assert!(matches!(store.finish_run(id, &wrong, &[], &ann(11)), Err(StoreError::Refused { .. })));
     }
     store.finish_run(id, &metrics, &artefacts, &ann(12)).unwrap();
     let run = store.run(id).unwrap();
-    let bits = |metrics: &[Metric]| {
-        metrics.iter().map(|metric| metric.value.map(f64::to_bits)).collect::<Vec<_>>()
-    };
+    let bits =
+        |metrics: &[Metric]| metrics.iter().map(|metric| metric.value.map(f64::to_bits)).collect::<Vec<_>>();
     assert_eq!(bits(&run.metrics), bits(&metrics));
     assert_eq!((run.state, run.finished_ns, &run.about), (RunState::Done, Some(12), &about));
     assert_eq!(run.artefacts, artefacts);
@@ -174,23 +184,23 @@ pub(super) fn one_version_hunts_and_a_rollback_brings_the_last_one_back(database
     };
     let promote = |version, stage| store.promote_model(project, "web", version, stage, "better", &ann(3));
     let roll_back = || store.roll_back_model(project, "web", "worse", &ann(4));
-    use Stage::{Archived, None, Production, Staging};
+    use Stage::{Archived, Production, Staging};
     assert!(matches!(roll_back(), Err(StoreError::Missing { .. })));
     promote(1, Production).unwrap();
     promote(2, Staging).unwrap();
     assert_eq!(promote(2, Production).unwrap().replaced, Some(1));
-    assert_eq!(stages(), [Archived, Production, None]);
+    assert_eq!(stages(), [Archived, Production, Stage::None]);
     promote(3, Production).unwrap();
     assert_eq!(stages(), [Archived, Archived, Production]);
     assert!(matches!(promote(3, Production), Err(StoreError::Refused { .. })));
     assert!(matches!(promote(4, Production), Err(StoreError::Missing { .. })));
     assert_eq!(roll_back().unwrap().replaced, Some(2));
-    assert_eq!(stages(), [Archived, Production, None]);
+    assert_eq!(stages(), [Archived, Production, Stage::None]);
     assert_eq!(store.model_in_production(project, "web").unwrap().unwrap().version, 2);
     roll_back().unwrap();
-    assert_eq!(stages(), [Production, Staging, None]);
+    assert_eq!(stages(), [Production, Staging, Stage::None]);
     roll_back().unwrap();
-    assert_eq!(stages(), [None, Staging, None]);
+    assert_eq!(stages(), [Stage::None, Staging, Stage::None]);
     assert!(roll_back().is_err() && store.model_in_production(project, "web").unwrap().is_none());
     let events = store.model_events(project, "web").unwrap();
     assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
@@ -204,18 +214,23 @@ pub(super) fn tokens_open_as_much_as_their_user_may(database: &TestDatabase) {
     store.create_user("ann", "Ann Ä.", Role::Operator, Some(hash), &ann(1)).unwrap();
     assert!(store.create_user("bob", "", Role::Viewer, Some("hunter2"), &ann(1)).is_err());
     store.create_user("bob", "", Role::Viewer, None, &ann(1)).unwrap();
-    assert!(matches!(store.create_user("ann", "", Role::Viewer, None, &ann(1)), Err(StoreError::Taken { .. })));
+    assert!(matches!(
+        store.create_user("ann", "", Role::Viewer, None, &ann(1)),
+        Err(StoreError::Taken { .. })
+    ));
     assert_eq!(store.user("ann").unwrap().1.as_deref(), Some(hash));
     assert_eq!(store.users().unwrap().len(), 2);
     let secret = "0123456789abcdef0123456789abcdef";
-    let issue = |name, secret, role| store.issue_token("ann", name, secret, role, Some(100), &ann(2));
+    let other = secret.replace('0', "x");
+    let issue =
+        |name: &str, secret: &str, role| store.issue_token("ann", name, secret, role, Some(100), &ann(2));
     assert!(issue("ci", "short", Role::Viewer).is_err() && issue("ci", secret, Role::Admin).is_err());
     let token = issue("ci", secret, Role::Operator).unwrap();
-    assert!(issue("ci", &secret.replace('0', "x"), Role::Viewer).is_err());
+    assert!(issue("ci", &other, Role::Viewer).is_err());
     assert!(issue("other", secret, Role::Viewer).is_err());
     let opens = |now| store.owner_of(secret, now).unwrap().map(|(user, role)| (user.name, role));
     assert_eq!(opens(99), Some(("ann".to_owned(), Role::Operator)));
-    assert_eq!((opens(100), store.owner_of(&secret.replace('0', "x"), 0).unwrap()), (None, None));
+    assert_eq!((opens(100), store.owner_of(&other, 0).unwrap()), (None, None));
     store.set_role("ann", Role::Annotator, &ann(3)).unwrap();
     assert_eq!(opens(99), Some(("ann".to_owned(), Role::Annotator)));
     store.set_disabled("ann", true, &ann(4)).unwrap();
@@ -229,5 +244,8 @@ pub(super) fn tokens_open_as_much_as_their_user_may(database: &TestDatabase) {
     let audit = store.audit(0, 100).unwrap();
     assert_eq!(audit.len(), 7);
     assert!(audit.iter().all(|entry| !format!("{entry:?}").contains(secret)));
-    assert!(matches!(store.set_role("eve", Role::Admin, &Stamp::new("eve", 8)), Err(StoreError::Missing { .. })));
+    assert!(matches!(
+        store.set_role("eve", Role::Admin, &Stamp::new("eve", 8)),
+        Err(StoreError::Missing { .. })
+    ));
 }

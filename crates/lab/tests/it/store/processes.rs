@@ -1,0 +1,262 @@
+//! Processes that write one SQLite store: killed at any moment, side by side, and on a disk that fails.
+//!
+//! The test program starts itself again as the process that annotates; it tells each acknowledged annotation by a line. `CORMORANT_KILLS`
+//! and `CORMORANT_FAULTS` make the runs longer than an everyday test may be.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use std::time::Instant;
+
+use cormorant_lab::store::{Engine, Store};
+
+use super::ann;
+use super::annotations::malicious;
+use super::records::dataset;
+use super::servers::TestDatabase;
+
+/// What tells this program that it is the annotating process: address, dataset, prefix of keys, pause in ms.
+const TOLD: &str = "CORMORANT_ANNOTATE";
+
+/// The annotating process; an empty test when nobody told it to be.
+#[test]
+fn annotating_process() {
+    let Ok(told) = std::env::var(TOLD) else { return };
+    let told: Vec<&str> = told.split('|').collect();
+    let [url, dataset, prefix, pause, count] = told[..] else { panic!("{told:?}") };
+    let (dataset, pause) = (dataset.parse().unwrap(), Duration::from_millis(pause.parse().unwrap()));
+    say("\n");
+    let store = until_it_works(|| Store::open(url, 1));
+    for at in 0..count.parse().unwrap() {
+        let key = format!("{prefix}{at}");
+        let annotation = malicious(&key, &format!("r{at}"), "dos");
+        until_it_works(|| store.annotate(dataset, &annotation, &ann(at)));
+        say(&format!("ack {key}\n"));
+        thread::sleep(pause);
+    }
+    store.close();
+    say("closed\n");
+}
+
+/// Tries again after an error, as a client does that has read it.
+fn until_it_works<T>(work: impl Fn() -> cormorant_lab::store::Result<T>) -> T {
+    loop {
+        match work() {
+            Ok(done) => return done,
+            Err(error) => say(&format!("error {error}\n")),
+        }
+    }
+}
+
+/// A line at once, past the test harness.
+fn say(line: &str) {
+    let mut output = std::io::stdout().lock();
+    output.write_all(line.as_bytes()).unwrap();
+    output.flush().unwrap();
+}
+
+/// Starts the annotating process, under `wrapper` if there is one.
+fn annotate(
+    wrapper: &[String],
+    database: &TestDatabase,
+    dataset: i64,
+    prefix: &str,
+    pace: (u64, u64),
+) -> Child {
+    let (pause, count) = pace;
+    let program = std::env::current_exe().unwrap();
+    let mut line = wrapper.to_vec();
+    line.push(program.display().to_string());
+    line.extend(["--exact", "store::processes::annotating_process", "--nocapture"].map(ToOwned::to_owned));
+    line.push("--test-threads=1".to_owned());
+    Command::new(&line[0])
+        .args(&line[1..])
+        .env(TOLD, format!("{}|{dataset}|{prefix}|{pause}|{count}", database.url))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The keys that a process said were acknowledged.
+fn acknowledged(output: &str) -> Vec<String> {
+    // A line that the kill cut off was not said.
+    let whole = output.rfind('\n').map_or("", |end| &output[..end]);
+    whole.lines().filter_map(|line| line.strip_prefix("ack ")).map(ToOwned::to_owned).collect()
+}
+
+fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// Delays that look random and are the same at every run: xorshift64 (Marsaglia 2003, "Xorshift RNGs").
+fn shuffled(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+#[test]
+fn a_killed_process_loses_and_doubles_nothing_that_it_acknowledged() {
+    let database = TestDatabase::new(Engine::Sqlite).unwrap();
+    let store = database.open();
+    let (_, dataset) = dataset(&store);
+    store.close();
+    let (mut state, mut seq, mut all, mut slowest) = (0x2545_f491_4f6c_dd1d, 0, 0, Duration::ZERO);
+    let kills = setting("CORMORANT_KILLS", 25);
+    for kill in 0..kills {
+        let mut process = annotate(&[], &database, dataset, &format!("{kill}/"), (3, u64::MAX >> 1));
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut said = String::new();
+        // Most are killed while they annotate, some while they start or open the store.
+        if kill % 5 != 0 {
+            while !said.ends_with("0\n") {
+                output.read_line(&mut said).unwrap();
+            }
+        }
+        thread::sleep(Duration::from_micros(shuffled(&mut state) % 100_000));
+        process.kill().unwrap();
+        output.read_to_string(&mut said).unwrap();
+        process.wait().unwrap();
+        let started = now();
+        let store = database.open();
+        slowest = slowest.max(started.elapsed());
+        let acknowledged = acknowledged(&said);
+        let events = store.annotation_events(dataset, seq, u32::MAX).unwrap();
+        let kept: BTreeSet<&str> = events.iter().map(|event| event.key.as_str()).collect();
+        assert_eq!(kept.len(), events.len(), "kill {kill}: something is there twice");
+        let lost: Vec<_> = acknowledged.iter().filter(|key| !kept.contains(key.as_str())).collect();
+        assert!(lost.is_empty(), "kill {kill}: lost {lost:?}");
+        // At most one was committed whose acknowledgement was not heard.
+        assert!(events.len() <= acknowledged.len() + 1, "kill {kill}: {events:?} {said}");
+        assert!(events.iter().zip(seq + 1..).all(|(event, seq)| event.seq == seq));
+        seq += i64::try_from(events.len()).unwrap();
+        all += acknowledged.len();
+        store.close();
+    }
+    let store = database.open();
+    let verified = store.verify().unwrap();
+    assert_eq!(verified.annotations, u64::try_from(seq).unwrap());
+    say(&format!("{kills} kills: {all} acknowledged, {seq} kept, slowest opening {slowest:?}\n"));
+    assert!(slowest < Duration::from_secs(20), "opening took {slowest:?}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a store takes to open is what is asked here")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[test]
+fn two_processes_on_one_file_neither_corrupt_nor_starve_each_other() {
+    const TOGETHER: usize = 400;
+    let database = TestDatabase::new(Engine::Sqlite).unwrap();
+    let store = database.open();
+    let (_, dataset) = dataset(&store);
+    let mut processes: Vec<_> = ["a", "b"]
+        .map(|prefix| annotate(&[], &database, dataset, prefix, (0, u64::MAX >> 1)))
+        .into_iter()
+        .collect();
+    let (sender, lines) = mpsc::channel();
+    for (which, process) in processes.iter_mut().enumerate() {
+        let output = process.stdout.take().unwrap();
+        let sender = sender.clone();
+        thread::spawn(move || tell(which, output, &sender));
+    }
+    // Both are there before it is counted.
+    let (mut started, mut counts) = ([false; 2], [0; 2]);
+    while counts.iter().sum::<usize>() < TOGETHER {
+        let (which, line) = lines.recv().unwrap();
+        assert!(!line.starts_with("error"), "{line}");
+        started[which] |= line.starts_with("ack");
+        counts[which] += usize::from(started == [true; 2] && line.starts_with("ack"));
+    }
+    for process in &mut processes {
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+    say(&format!("two processes: {counts:?} of {TOGETHER} annotations\n"));
+    assert!(counts.iter().all(|count| *count >= TOGETHER / 10), "{counts:?}");
+    assert!(store.verify().unwrap().annotations >= TOGETHER as u64);
+}
+
+/// Sends each line of a process on.
+fn tell(which: usize, output: ChildStdout, sender: &mpsc::Sender<(usize, String)>) {
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        if sender.send((which, line)).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_at_any_write_is_one_clear_error_and_no_more() {
+    if !Path::new("/usr/bin/strace").exists() {
+        assert!(
+            std::env::var_os("CORMORANT_NO_SKIP").is_none(),
+            "skipping is forbidden: strace is not installed"
+        );
+        say("skipped: strace is not installed\n");
+        return;
+    }
+    const ANNOTATIONS: u64 = 2;
+    let (step, mut calls) = (setting("CORMORANT_FAULTS", 9), Vec::new());
+    for (fault, first) in [("ENOSPC", 1), ("EDQUOT", 2), ("EIO", 3)] {
+        let mut met = 0;
+        for call in (first..).step_by(usize::try_from(step).unwrap()) {
+            let database = TestDatabase::new(Engine::Sqlite).unwrap();
+            let store = database.open();
+            let (_, dataset) = dataset(&store);
+            store.close();
+            let said = fail_at(&database, dataset, fault, call, ANNOTATIONS);
+            let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error")).collect();
+            assert!(errors.len() <= 1, "{fault} at call {call}: {said}");
+            let clear =
+                |error: &&str| error.contains("could not write") || error.contains("cannot be opened");
+            assert!(errors.iter().all(clear), "{fault} at call {call}: {said}");
+            assert_eq!(acknowledged(&said).len() as u64, ANNOTATIONS, "{fault} at call {call}: {said}");
+            let store = database.open();
+            assert_eq!(store.annotation_events(dataset, 0, 10).unwrap().len() as u64, ANNOTATIONS);
+            assert_eq!(store.verify().unwrap().annotations, ANNOTATIONS);
+            if errors.is_empty() && said.contains("closed") {
+                // Later calls fold the log when the store is closed, or there are none.
+                break;
+            }
+            met += 1;
+        }
+        calls.push((fault, met));
+    }
+    say(&format!("failing calls met: {calls:?}\n"));
+    assert!(calls.iter().all(|(_, met)| *met > 0), "{calls:?}");
+}
+
+/// What the annotating process says when the `call`-th write of one of its threads to the store's files fails.
+fn fail_at(database: &TestDatabase, dataset: i64, fault: &str, call: usize, count: u64) -> String {
+    let path = database.path().display().to_string();
+    let calls = "pwrite64,write,fdatasync,fsync,ftruncate,fallocate";
+    let wrapper = [
+        "strace".to_owned(),
+        "-f".to_owned(),
+        "-qq".to_owned(),
+        "-o".to_owned(),
+        "/dev/null".to_owned(),
+        "-e".to_owned(),
+        format!("trace={calls}"),
+        "-e".to_owned(),
+        format!("inject={calls}:error={fault}:when={call}"),
+        "-P".to_owned(),
+        path.clone(),
+        "-P".to_owned(),
+        format!("{path}-wal"),
+        "-P".to_owned(),
+        format!("{path}-shm"),
+    ];
+    let process = annotate(&wrapper, database, dataset, "k", (0, count));
+    let output = process.wait_with_output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
