@@ -703,7 +703,11 @@ macro_rules! row_of {
                     "INTEGER" | "BIGINT" | "INT8" => Value::Int(Some(row.try_get(at)?)),
                     "INT" | "INT4" => Value::Int(Some(row.try_get::<$small, _>(at)?.into())),
                     "REAL" | "DOUBLE" | "FLOAT8" => Value::Real(Some(row.try_get(at)?)),
-                    "BLOB" | "LONGBLOB" | "BYTEA" => Value::Bytes(Some(row.try_get(at)?)),
+                    // MySQL calls a long text that is compared by bytes a BLOB too.
+                    "BLOB" | "LONGBLOB" | "BYTEA" => match row.try_get(at) {
+                        Ok(text) => Value::Text(Some(text)),
+                        Err(_) => Value::Bytes(Some(row.try_get(at)?)),
+                    },
                     _ => Value::Text(Some(row.try_get(at)?)),
                 })
             };

@@ -144,7 +144,7 @@ fn holds_what_it_held(store: &Store) {
     assert_eq!(store.labels(dataset, Scope::All).unwrap()[2].family.as_ref().unwrap().1, "dos");
     assert_eq!(store.model_in_production(project, "web").unwrap().unwrap().file.digest, digest('2'));
     assert_eq!(store.users().unwrap()[0].role, Role::Admin);
-    assert_eq!(store.audit(0, 100).unwrap().len(), 13);
+    assert_eq!(store.audit(0, 100).unwrap().len(), 14);
     assert_eq!(store.verify().unwrap().annotations, 5);
 }
 
