@@ -14,6 +14,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use cormorant_lab::store::{Engine, Store};
+use tempfile::TempDir;
 
 use super::ann;
 use super::annotations::malicious;
@@ -194,69 +195,93 @@ fn tell(which: usize, output: ChildStdout, sender: &mpsc::Sender<(usize, String)
     }
 }
 
+/// What a full disk, a used-up quota and a broken disk say.
+const FAULTS: [(&str, i32); 3] = [("ENOSPC", 28), ("EDQUOT", 122), ("EIO", 5)];
+const ANNOTATIONS: u64 = 2;
+
 #[test]
 fn a_disk_that_fails_at_any_write_is_one_clear_error_and_no_more() {
-    if !Path::new("/usr/bin/strace").exists() {
-        assert!(
-            std::env::var_os("CORMORANT_NO_SKIP").is_none(),
-            "skipping is forbidden: strace is not installed"
-        );
-        say("skipped: strace is not installed\n");
-        return;
-    }
-    const ANNOTATIONS: u64 = 2;
-    let (step, mut calls) = (setting("CORMORANT_FAULTS", 9), Vec::new());
-    for (fault, first) in [("ENOSPC", 1), ("EDQUOT", 2), ("EIO", 3)] {
-        let mut met = 0;
-        for call in (first..).step_by(usize::try_from(step).unwrap()) {
-            let database = TestDatabase::new(Engine::Sqlite).unwrap();
-            let store = database.open();
-            let (_, dataset) = dataset(&store);
-            store.close();
-            let said = fail_at(&database, dataset, fault, call, ANNOTATIONS);
-            let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error")).collect();
-            assert!(errors.len() <= 1, "{fault} at call {call}: {said}");
-            let clear =
-                |error: &&str| error.contains("could not write") || error.contains("cannot be opened");
-            assert!(errors.iter().all(clear), "{fault} at call {call}: {said}");
-            assert_eq!(acknowledged(&said).len() as u64, ANNOTATIONS, "{fault} at call {call}: {said}");
-            let store = database.open();
-            assert_eq!(store.annotation_events(dataset, 0, 10).unwrap().len() as u64, ANNOTATIONS);
-            assert_eq!(store.verify().unwrap().annotations, ANNOTATIONS);
-            if errors.is_empty() && said.contains("closed") {
-                // Later calls fold the log when the store is closed, or there are none.
-                break;
-            }
-            met += 1;
+    let Some(disk) = FailingDisk::new() else { return };
+    let (calls, said) = disk.annotate("none", 0, 0, 0);
+    assert!(calls > 20 && !said.contains("error"), "{calls}: {said}");
+    // Every call with CORMORANT_FAULTS=1; each error takes other calls otherwise.
+    let step = usize::try_from(setting("CORMORANT_FAULTS", 9)).unwrap();
+    let mut met = 0;
+    for (first, (fault, number)) in (1..).zip(FAULTS) {
+        for call in (first..=calls).step_by(step) {
+            let (_, said) = disk.annotate(&format!("{fault} at call {call}"), call, 1, number);
+            let errors = said.lines().filter(|line| line.starts_with("error")).count();
+            assert!(errors <= 1, "{fault} at call {call}: {said}");
+            met += errors;
         }
-        calls.push((fault, met));
     }
-    say(&format!("failing calls met: {calls:?}\n"));
-    assert!(calls.iter().all(|(_, met)| *met > 0), "{calls:?}");
+    // A disk that stays full for a while: an error for each try, and then it goes on.
+    let (_, said) = disk.annotate("a full disk", 5, 30, 28);
+    met += said.lines().filter(|line| line.starts_with("error")).count();
+    say(&format!("a failing disk: {calls} calls, every {step}, {met} errors told\n"));
+    assert!(met > 10, "{met}");
 }
 
-/// What the annotating process says when the `call`-th write of one of its threads to the store's files fails.
-fn fail_at(database: &TestDatabase, dataset: i64, fault: &str, call: usize, count: u64) -> String {
-    let path = database.path().display().to_string();
-    let calls = "pwrite64,write,fdatasync,fsync,ftruncate,fallocate";
-    let wrapper = [
-        "strace".to_owned(),
-        "-f".to_owned(),
-        "-qq".to_owned(),
-        "-o".to_owned(),
-        "/dev/null".to_owned(),
-        "-e".to_owned(),
-        format!("trace={calls}"),
-        "-e".to_owned(),
-        format!("inject={calls}:error={fault}:when={call}"),
-        "-P".to_owned(),
-        path.clone(),
-        "-P".to_owned(),
-        format!("{path}-wal"),
-        "-P".to_owned(),
-        format!("{path}-shm"),
-    ];
-    let process = annotate(&wrapper, database, dataset, "k", (0, count));
-    let output = process.wait_with_output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
+/// A prepared store, and the library that lets calls to its files fail.
+struct FailingDisk {
+    library: TempDir,
+    prepared: TestDatabase,
+    dataset: i64,
+}
+
+impl FailingDisk {
+    /// `None` after saying aloud that there is no C compiler.
+    fn new() -> Option<Self> {
+        let library = tempfile::tempdir().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/store/failing_disk.c");
+        let mut compiler = Command::new("cc");
+        compiler
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(library.path().join("disk.so"))
+            .arg(source)
+            .arg("-ldl");
+        match compiler.status() {
+            Ok(status) => assert!(status.success()),
+            Err(error) => {
+                assert!(
+                    std::env::var_os("CORMORANT_NO_SKIP").is_none(),
+                    "skipping is forbidden: cc: {error}"
+                );
+                say("skipped: there is no C compiler\n");
+                return None;
+            }
+        }
+        let prepared = TestDatabase::new(Engine::Sqlite).unwrap();
+        let store = prepared.open();
+        let (_, dataset) = dataset(&store);
+        store.close();
+        Some(Self { library, prepared, dataset })
+    }
+
+    /// Annotates on a fresh copy while calls from `first` on fail; how many calls there were, and what was said.
+    /// Whatever failed, in the end everything is there once and the store is whole.
+    fn annotate(&self, case: &str, first: usize, calls: usize, number: i32) -> (usize, String) {
+        let database = TestDatabase::new(Engine::Sqlite).unwrap();
+        database.load(&self.prepared.path());
+        let count = self.library.path().join("count");
+        let setting = |name: &str, value: String| format!("{name}={value}");
+        let wrapper = [
+            "env".to_owned(),
+            setting("LD_PRELOAD", self.library.path().join("disk.so").display().to_string()),
+            setting("FAIL_AT", first.to_string()),
+            setting("FAIL_CALLS", calls.to_string()),
+            setting("FAIL_ERRNO", number.to_string()),
+            setting("FAIL_COUNT", count.display().to_string()),
+        ];
+        let process = annotate(&wrapper, &database, self.dataset, "k", (0, ANNOTATIONS));
+        let output = process.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let clear = |error: &str| error.contains("could not write") || error.contains("cannot be opened");
+        let errors = said.lines().filter(|line| line.starts_with("error"));
+        assert!(errors.into_iter().all(clear), "{case}: {said}");
+        assert_eq!(acknowledged(&said).len() as u64, ANNOTATIONS, "{case}: {said}");
+        let store = database.open();
+        assert_eq!(store.verify().unwrap().annotations, ANNOTATIONS, "{case}");
+        (std::fs::read_to_string(count).unwrap().trim().parse().unwrap(), said)
+    }
 }
