@@ -57,6 +57,18 @@ pub enum LabError {
         /// What to do next.
         advice: String,
     },
+    /// Something that was stored is not what it was.
+    #[error("{what}: expected {expected}, found {found}; {advice}")]
+    Damaged {
+        /// What was stored: `object 5a0c..`.
+        what: String,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+        /// What to do next.
+        advice: String,
+    },
     /// The task was asked for something that cannot be.
     #[error("{what}: expected {expected}, found {found}; {advice}")]
     Request {

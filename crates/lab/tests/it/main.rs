@@ -8,6 +8,7 @@ mod labels;
 mod lists;
 mod made;
 mod models;
+mod objects;
 mod real_labels;
 mod store;
 mod tables;
