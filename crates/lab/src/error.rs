@@ -6,6 +6,8 @@ use std::io;
 use cormorant_learn::LearnError;
 use cormorant_net::NetError;
 
+use crate::store::StoreError;
+
 /// Why a task stopped without its result.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
@@ -57,6 +59,9 @@ pub enum LabError {
         /// What to do next.
         advice: String,
     },
+    /// The lab's store refused, or cannot be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Something that was stored is not what it was.
     #[error("{what}: expected {expected}, found {found}; {advice}")]
     Damaged {

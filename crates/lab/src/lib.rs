@@ -10,6 +10,7 @@
 
 pub mod catalogue;
 pub mod extraction;
+pub mod jobs;
 pub mod lab;
 pub mod labels;
 pub mod output;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, FromArgMatches};
+use clap::{ArgMatches, Args, FromArgMatches};
 use cormorant_lab::tasks::evaluate::{self, Report, Spec};
 
 use super::{Verb, inputs, parts};
@@ -23,7 +23,7 @@ pub(super) static VERB: Verb = Verb {
         "cormorant evaluate hunter.corm hunt.parquet",
     ],
     args: Typed::augment_args,
-    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+    run,
 };
 
 #[derive(Args)]
@@ -42,9 +42,14 @@ struct Typed {
     threshold: Option<f64>,
 }
 
-fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let Typed { model, inputs, labels, threshold } = typed;
-    let report = evaluate::run(&Spec { model, inputs, labels, threshold }, &edge.ctx)?;
+/// What was typed, as the task wants it.
+pub(super) fn spec(matches: &ArgMatches, _: &Edge) -> Result<Spec> {
+    let Typed { model, inputs, labels, threshold } = Typed::from_arg_matches(matches)?;
+    Ok(Spec { model, inputs, labels, threshold })
+}
+
+fn run(matches: &ArgMatches, edge: &Edge) -> Result<Exit> {
+    let report = evaluate::run(&spec(matches, edge)?, &edge.ctx)?;
     edge.show(&report, |page| draw(page, &report))?;
     Ok(edge.tell(&report.faults))
 }

@@ -68,7 +68,9 @@ fn crates_depend_in_one_direction() {
                 .iter()
                 .filter(|edge| {
                     let driven = name == "lab" && ONLY_IN_THE_DRIVER.contains(*edge);
-                    name != "cormorant" && !driven && manifest.lines().any(|line| line.starts_with(&format!("{edge}.")))
+                    name != "cormorant"
+                        && !driven
+                        && manifest.lines().any(|line| line.starts_with(&format!("{edge}.")))
                 })
                 .map(|edge| format!("crates/{name} uses {edge}, which belongs to crates/cormorant")),
         );

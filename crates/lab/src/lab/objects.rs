@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claims;
 use super::digest::{CHUNK_BYTES, Digest, Hasher};
+use crate::output::{Sink, write_error};
 use crate::tables::read::cannot_read;
 use crate::{Ctx, LabError};
 
@@ -146,6 +147,17 @@ impl Objects {
         }
         file.rewind().map_err(|source| cannot_read(&path, source))?;
         Ok(file)
+    }
+
+    /// Writes a copy of an object to a file that appears whole or not at all.
+    ///
+    /// # Errors
+    /// As [`Objects::checked`]; [`LabError::Write`].
+    pub fn copy_out(&self, digest: Digest, path: &Path) -> Result<(), LabError> {
+        let mut file = self.checked(digest)?;
+        let mut sink = Sink::file(path)?;
+        let copied = io::copy(&mut file, &mut sink).and_then(|_| sink.commit());
+        copied.map(|_| ()).map_err(|source| write_error(path, source))
     }
 
     /// Says that an object is about to be referred to, so that no sweep removes it within the grace.

@@ -145,7 +145,7 @@ impl Scope {
     }
 }
 
-const COLUMNS: &str = "SELECT dataset_id, seq, event_key, kind, row_id, label, family_id, retracts, split_id, \
+pub(super) const COLUMNS: &str = "SELECT dataset_id, seq, event_key, kind, row_id, label, family_id, retracts, split_id, \
                        version_id, campaign_id, campaign_seq, iteration, author, origin, note, at_ns, checksum \
                        FROM annotation_events";
 const PLACES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -630,7 +630,7 @@ fn cells(dataset: i64, event: &AnnotationEvent) -> [Value; 18] {
     ]
 }
 
-fn event(row: &Row) -> Result<AnnotationEvent> {
+pub(super) fn event(row: &Row) -> Result<AnnotationEvent> {
     let dataset = row.int(0)?;
     let event = AnnotationEvent {
         seq: row.int(1)?,

@@ -98,6 +98,11 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// The address of the store it is from, without the password.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// A number that must be there.
     pub(crate) fn int(&self, at: usize) -> Result<i64> {
         self.opt_int(at)?.ok_or_else(|| self.unlike(at, "a number"))

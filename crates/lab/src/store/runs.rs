@@ -119,33 +119,7 @@ impl Store {
     /// # Errors
     /// When it has no command line, or a digest is none.
     pub fn start_run(&self, run: &NewRun, stamp: &Stamp) -> Result<i64> {
-        text::name("the task", &run.task)?;
-        text::name("the program", &run.program)?;
-        text::command(&run.command)?;
-        let spec = run.spec.to_string();
-        text::text("the spec", &spec)?;
-        for input in &run.inputs {
-            text::text("the input's name", &input.name)?;
-            text::digest("the input's digest", &input.digest)?;
-        }
-        self.write(|session| {
-            let id = session.insert(
-                "INSERT INTO runs (project_id, job_id, task, spec, command, seed, program, state, error, author, \
-                 started_ns, finished_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                values![
-                    run.project, run.job, &run.task, &spec, &run.command, run.seed.cast_signed(), &run.program,
-                    RunState::Running.word(), None::<&str>, &stamp.author, stamp.at_ns, None::<i64>,
-                ],
-            )?;
-            for (position, input) in (0_i64..).zip(&run.inputs) {
-                session.execute(
-                    "INSERT INTO run_inputs (run_id, position, name, digest) VALUES (?, ?, ?, ?)",
-                    values![id, position, &input.name, &input.digest],
-                )?;
-            }
-            record(session, stamp, "run.start", &format!("run {id}"), &json!({"task": run.task}))?;
-            Ok(id)
-        })
+        self.write(|session| start(session, run, stamp))
     }
 
     /// Ends a run with what came out of it.
@@ -159,26 +133,7 @@ impl Store {
         artefacts: &[Artefact],
         stamp: &Stamp,
     ) -> Result<()> {
-        check(metrics, artefacts)?;
-        self.write(|session| {
-            end(session, run, RunState::Done, None, stamp)?;
-            for (position, metric) in (0_i64..).zip(metrics) {
-                session.execute(
-                    "INSERT INTO run_metrics (run_id, position, part, name, value) VALUES (?, ?, ?, ?, ?)",
-                    values![run, position, &metric.part, &metric.name, metric.value.map(positive_zero)],
-                )?;
-            }
-            for (position, artefact) in (0_i64..).zip(artefacts) {
-                let bytes = text::count("the artefact's length", artefact.bytes)?;
-                session.execute(
-                    "INSERT INTO run_artefacts (run_id, position, name, kind, digest, bytes) \
-                     VALUES (?, ?, ?, ?, ?, ?)",
-                    values![run, position, &artefact.name, &artefact.kind, &artefact.digest, bytes],
-                )?;
-            }
-            let detail = json!({"metrics": metrics.len(), "artefacts": artefacts.len()});
-            record(session, stamp, "run.finish", &format!("run {run}"), &detail)
-        })
+        self.write(|session| finish(session, run, metrics, artefacts, stamp))
     }
 
     /// Ends a run that did not come to its end.
@@ -220,6 +175,62 @@ impl Store {
             rows.iter().map(|row| whole(session, row)).collect()
         })
     }
+}
+
+/// As [`Store::start_run`], within a transaction that does more.
+pub(crate) fn start(session: &mut Session<'_>, run: &NewRun, stamp: &Stamp) -> Result<i64> {
+    text::name("the task", &run.task)?;
+    text::name("the program", &run.program)?;
+    text::command(&run.command)?;
+    let spec = run.spec.to_string();
+    text::text("the spec", &spec)?;
+    for input in &run.inputs {
+        text::text("the input's name", &input.name)?;
+        text::digest("the input's digest", &input.digest)?;
+    }
+    let id = session.insert(
+        "INSERT INTO runs (project_id, job_id, task, spec, command, seed, program, state, error, author, started_ns, \
+         finished_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        values![
+            run.project, run.job, &run.task, &spec, &run.command, run.seed.cast_signed(), &run.program,
+            RunState::Running.word(), None::<&str>, &stamp.author, stamp.at_ns, None::<i64>,
+        ],
+    )?;
+    for (position, input) in (0_i64..).zip(&run.inputs) {
+        session.execute(
+            "INSERT INTO run_inputs (run_id, position, name, digest) VALUES (?, ?, ?, ?)",
+            values![id, position, &input.name, &input.digest],
+        )?;
+    }
+    record(session, stamp, "run.start", &format!("run {id}"), &json!({"task": run.task}))?;
+    Ok(id)
+}
+
+/// As [`Store::finish_run`], within a transaction that does more.
+pub(crate) fn finish(
+    session: &mut Session<'_>,
+    run: i64,
+    metrics: &[Metric],
+    artefacts: &[Artefact],
+    stamp: &Stamp,
+) -> Result<()> {
+    check(metrics, artefacts)?;
+    end(session, run, RunState::Done, None, stamp)?;
+    for (position, metric) in (0_i64..).zip(metrics) {
+        session.execute(
+            "INSERT INTO run_metrics (run_id, position, part, name, value) VALUES (?, ?, ?, ?, ?)",
+            values![run, position, &metric.part, &metric.name, metric.value.map(positive_zero)],
+        )?;
+    }
+    for (position, artefact) in (0_i64..).zip(artefacts) {
+        let bytes = text::count("the artefact's length", artefact.bytes)?;
+        session.execute(
+            "INSERT INTO run_artefacts (run_id, position, name, kind, digest, bytes) VALUES (?, ?, ?, ?, ?, ?)",
+            values![run, position, &artefact.name, &artefact.kind, &artefact.digest, bytes],
+        )?;
+    }
+    let detail = json!({"metrics": metrics.len(), "artefacts": artefacts.len()});
+    record(session, stamp, "run.finish", &format!("run {run}"), &detail)
 }
 
 fn end(

@@ -2,9 +2,13 @@
 
 mod faults;
 mod formats;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod import;
 mod invariance;
+mod jobs;
 mod labels;
+mod labs;
 mod lists;
 mod made;
 mod models;

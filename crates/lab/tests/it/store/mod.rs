@@ -6,7 +6,7 @@ mod families;
 mod migrations;
 mod processes;
 mod records;
-mod servers;
+pub(crate) mod servers;
 
 use cormorant_lab::store::{Engine, Stamp};
 
