@@ -63,7 +63,7 @@ impl Manifest {
     /// [`LabError::Write`].
     pub(super) fn write(&self, folder: &Path) -> Result<(), LabError> {
         let list = serde_json::to_vec_pretty(self).map_err(|error| LabError::Internal(error.to_string()))?;
-        let seal = format!("{}  {LIST}\n", Digest::of(&list));
+        let seal = seal_of(&Digest::of(&list).to_string());
         for (name, bytes) in [(LIST, list.as_slice()), (SEAL, seal.as_bytes())] {
             let mut file = Hashed::create(&folder.join(name))?;
             file.write(bytes)?;
@@ -85,7 +85,7 @@ impl Manifest {
         let bytes = fs::read(&list).map_err(|source| cannot_read(&list, source))?;
         let seal = fs::read_to_string(&seal).map_err(|source| no_backup(folder, &seal, source))?;
         let found = Digest::of(&bytes).to_string();
-        if seal.split_whitespace().next() != Some(&found) {
+        if seal != seal_of(&found) {
             return Err(damaged(&list, "the digest in manifest.sha256", &found));
         }
         let manifest: Self = serde_json::from_slice(&bytes)
@@ -100,6 +100,11 @@ impl Manifest {
         }
         Ok(manifest)
     }
+}
+
+/// A line as `sha256sum` writes it.
+fn seal_of(digest: &str) -> String {
+    format!("{digest}  {LIST}\n")
 }
 
 /// A file being written, durable when it is finished, and its digest.
