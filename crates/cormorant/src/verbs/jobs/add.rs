@@ -1,6 +1,7 @@
 //! `cormorant jobs add`: a command line for a worker instead of for now.
 
 use anyhow::{Context, Result};
+use clap::parser::ValueSource;
 use clap::{Args, FromArgMatches};
 use cormorant_lab::jobs::{Plan, Queue, Wish};
 
@@ -42,8 +43,15 @@ fn run(typed: &Typed, edge: &Edge) -> Result<Exit> {
     let own = matches.subcommand_matches(queued.name).context("a command to put into the queue")?;
     let spec = (queued.spec)(own, edge)?;
     let (lab, stamp) = (edge.lab()?, Edge::stamp());
-    let mut ctx = edge.ctx.clone().with_seed(globals.seed);
-    ctx.mem_bytes = globals.mem;
+    // Options of every verb may stand before or after the verb that is queued.
+    let after = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+    let mut ctx = edge.ctx.clone();
+    if after("seed") {
+        ctx.seed = globals.seed;
+    }
+    if after("mem") {
+        ctx.mem_bytes = globals.mem;
+    }
     let plan = Plan::of_files(&lab, queued.name, spec, stamp.at_ns, &ctx)?;
     let wish = Wish {
         command: queued::command_line(&plan)?,
