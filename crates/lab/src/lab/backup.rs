@@ -210,7 +210,12 @@ impl Staged {
     fn publish(self, output: &Path) -> Result<(), LabError> {
         fs::rename(&self.folder, output).map_err(|source| cannot_store(output, source))?;
         let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sync(parent.unwrap_or(Path::new(".")))
+        let synced = sync(parent.unwrap_or(Path::new(".")));
+        if synced.is_err() {
+            // What may be gone after the next power failure is not called a backup.
+            let _ = fs::remove_dir_all(output);
+        }
+        synced
     }
 }
 
