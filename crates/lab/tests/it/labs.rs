@@ -308,7 +308,7 @@ fn a_flipped_bit_never_becomes_another_label() {
     // The log is folded into the file.
     lab.close();
     let whole = fs::read(database.path()).unwrap();
-    let flips = std::env::var("CORMORANT_FLIPS").map_or(150, |text| text.parse().unwrap());
+    let flips = std::env::var("CORMORANT_FLIPS").map_or(60, |text| text.parse().unwrap());
     let (mut found, mut harmless) = (0, 0);
     for flip in 0..flips {
         // A step that is prime to the size visits bits all over the file.
