@@ -6,16 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
+use serde_json::{Value as Json, json};
 
 use super::audit::{Stamp, record};
 use super::driver::Session;
 use super::error::{Result, StoreError};
-use super::families::{self, Families, Family, Label};
+use super::families::{self, Families, Label};
 use super::labels::{Fold, RowLabel};
 use super::row::{Row, Value, values};
-use super::{Store, projects, text};
+use super::{Store, checksum, projects, text};
 
 /// How many events go into one statement, and how many are read at once.
 const BATCH: usize = 100;
@@ -337,10 +336,9 @@ impl Log {
         if let Some(family) = self.families.find(label, name)? {
             return Ok(family.id);
         }
-        let project_id = self.families.project;
-        let id = families::insert(session, project_id, label, name, stamp)?;
-        let (name, created_ns) = (name.to_owned(), stamp.at_ns);
-        self.families.add(Family { id, project_id, label, name, merged_into: None, created_ns });
+        let family = families::insert(session, self.families.project, label, name, stamp)?;
+        let id = family.id;
+        self.families.add(family);
         Ok(id)
     }
 
@@ -531,20 +529,34 @@ pub(super) fn page_after(
 fn fold(session: &mut Session<'_>, dataset: i64, project: i64, scope: Scope) -> Result<Fold> {
     let undone = families::undone(session, project)?;
     let mut fold = Fold::default();
-    let mut before = i64::MAX;
+    let next = session.first("SELECT next_seq FROM datasets WHERE id = ?", values![dataset])?;
+    let mut before = next.ok_or_else(|| missing(dataset))?.int(0)?;
     loop {
         let page = format!("{COLUMNS} WHERE dataset_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?");
         let rows = session.rows(&page, values![dataset, before, PAGE])?;
         for row in &rows {
             let event = event(row)?;
+            if event.seq != before - 1 {
+                return Err(gap(session, dataset, before - 1, event.seq));
+            }
             before = event.seq;
             if scope.holds(&event) {
                 fold.take(event, &undone);
             }
         }
         if rows.is_empty() {
-            return Ok(fold);
+            return if before == 1 { Ok(fold) } else { Err(gap(session, dataset, before - 1, 0)) };
         }
+    }
+}
+
+/// A number is missing in a log: an index that lost its way, or a row that went.
+pub(super) fn gap(session: &Session<'_>, dataset: i64, expected: i64, found: i64) -> StoreError {
+    StoreError::Damaged {
+        place: session.place().to_owned(),
+        what: format!("the log of dataset {dataset}"),
+        expected: format!("event {expected}"),
+        found: if found == 0 { "none".to_owned() } else { format!("event {found}") },
     }
 }
 
@@ -581,9 +593,9 @@ impl AnnotationEvent {
         }
     }
 
-    /// The first eight bytes of the SHA-256 of everything else in its row.
-    fn checksum(&self, dataset: i64) -> i64 {
-        let everything = json!([
+    /// All that its checksum is of.
+    fn everything(&self, dataset: i64) -> Json {
+        json!([
             dataset,
             self.seq,
             self.key,
@@ -601,9 +613,7 @@ impl AnnotationEvent {
             self.origin,
             self.note,
             self.at_ns,
-        ]);
-        let digest = Sha256::digest(everything.to_string());
-        digest.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes))
+        ])
     }
 }
 
@@ -626,7 +636,7 @@ fn cells(dataset: i64, event: &AnnotationEvent) -> [Value; 18] {
         (&event.origin).into(),
         (&event.note).into(),
         event.at_ns.into(),
-        event.checksum(dataset).into(),
+        checksum::of(&event.everything(dataset)).into(),
     ]
 }
 
@@ -650,14 +660,8 @@ fn event(row: &Row) -> Result<AnnotationEvent> {
         note: row.opt_text(15)?,
         at_ns: row.int(16)?,
     };
-    let (written, computed) = (row.int(17)?, event.checksum(dataset));
-    if written == computed {
-        return Ok(event);
-    }
-    Err(StoreError::Damaged {
-        place: row.place.clone(),
-        what: format!("annotation {} of dataset {dataset}", event.seq),
-        expected: format!("checksum {computed}"),
-        found: written.to_string(),
-    })
+    checksum::check(row, 17, &event.everything(dataset), || {
+        format!("annotation {} of dataset {dataset}", event.seq)
+    })?;
+    Ok(event)
 }

@@ -10,13 +10,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 
 use super::annotations;
 use super::audit::{Stamp, record};
 use super::driver::Session;
 use super::error::{Result, StoreError};
 use super::row::{Row, values};
-use super::{Store, projects, text};
+use super::{Store, checksum, projects, text};
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,6 +73,13 @@ pub struct Family {
     pub merged_into: Option<i64>,
     /// When it was first named, in ns since the UNIX epoch.
     pub created_ns: i64,
+}
+
+impl Family {
+    /// All that its checksum is of.
+    fn everything(&self) -> Json {
+        json!([self.id, self.project_id, self.label, self.name, self.merged_into, self.created_ns])
+    }
 }
 
 /// One operation of the editor.
@@ -156,7 +164,7 @@ pub struct FamilyEvent {
     pub at_ns: i64,
 }
 
-const COLUMNS: &str = "SELECT id, project_id, label, name, merged_into, created_ns, retired FROM families";
+const COLUMNS: &str = "SELECT id, project_id, label, name, merged_into, created_ns, checksum FROM families";
 
 impl Store {
     /// The families of a project that stand for themselves, by label and name.
@@ -190,10 +198,10 @@ impl Store {
     pub fn rename_family(&self, family: i64, name: &str, stamp: &Stamp) -> Result<FamilyEvent> {
         text::name("the family's name", name)?;
         self.edit(family, stamp, |session, known| {
-            let from = known.living(family)?.clone();
-            known.free(from.label, name)?;
-            session.execute("UPDATE families SET name = ? WHERE id = ?", values![name, family])?;
-            Ok(FamilyChange::Rename { family, from: from.name, to: name.to_owned() })
+            let was = known.living(family)?;
+            known.free(was.label, name)?;
+            save(session, &Family { name: name.to_owned(), ..was.clone() })?;
+            Ok(FamilyChange::Rename { family, from: was.name.clone(), to: name.to_owned() })
         })
     }
 
@@ -217,7 +225,7 @@ impl Store {
                     let advice = "swap the label of one of them first";
                     return Err(StoreError::refused("the families to merge", label.word(), found, advice));
                 }
-                session.execute("UPDATE families SET merged_into = ? WHERE id = ?", values![into, family])?;
+                save(session, &Family { merged_into: Some(into), ..gone.clone() })?;
             }
             Ok(FamilyChange::Merge { families: going.clone(), into })
         })
@@ -241,7 +249,7 @@ impl Store {
             let label = known.living(family)?.label;
             known.free(label, name)?;
             let moved = annotations::in_family(session, dataset, family, known, &rows)?;
-            let into = insert(session, known.project, label, name, stamp)?;
+            let into = insert(session, known.project, label, name, stamp)?.id;
             let change = FamilyChange::Split { family, into, dataset, rows: moved.len() };
             let event = write_event(session, known.project, &change, None, stamp)?;
             annotations::move_rows(session, dataset, &moved, (label, into), event, stamp)?;
@@ -255,10 +263,10 @@ impl Store {
     /// When there is no such family, or one of the other label has its name (merge them then).
     pub fn swap_family(&self, family: i64, stamp: &Stamp) -> Result<FamilyEvent> {
         self.edit(family, stamp, |session, known| {
-            let Family { label: from, name, .. } = known.living(family)?.clone();
-            known.free(from.swapped(), &name)?;
-            set_label(session, family, from.swapped())?;
-            Ok(FamilyChange::Swap { family, from })
+            let was = known.living(family)?;
+            known.free(was.label.swapped(), &was.name)?;
+            save(session, &Family { label: was.label.swapped(), ..was.clone() })?;
+            Ok(FamilyChange::Swap { family, from: was.label })
         })
     }
 
@@ -332,12 +340,12 @@ impl Families {
 
     /// The family that stands for this one.
     pub(super) fn standing(&self, id: i64) -> Result<&Family> {
-        let mut at = self.by_id.get(&id).ok_or_else(|| missing(id))?;
+        let mut at = self.any(id)?;
         // A merge is into a family that stands for itself, so a way of more steps than families would be a damaged store.
         for _ in 0..self.by_id.len() {
             match at.merged_into {
                 None => return Ok(at),
-                Some(next) => at = self.by_id.get(&next).ok_or_else(|| missing(next))?,
+                Some(next) => at = self.any(next)?,
             }
         }
         Err(StoreError::refused(
@@ -365,9 +373,13 @@ impl Families {
         self.by_id.insert(family.id, family);
     }
 
+    fn any(&self, id: i64) -> Result<&Family> {
+        self.by_id.get(&id).ok_or_else(|| missing(id))
+    }
+
     /// A family that stands for itself.
     fn living(&self, id: i64) -> Result<&Family> {
-        let family = self.by_id.get(&id).ok_or_else(|| missing(id))?;
+        let family = self.any(id)?;
         match family.merged_into {
             None => Ok(family),
             Some(into) => {
@@ -393,21 +405,26 @@ impl Families {
 /// Adds a family to a project that is held.
 pub(super) fn insert(
     session: &mut Session<'_>,
-    project: i64,
+    project_id: i64,
     label: Label,
     name: &str,
     stamp: &Stamp,
-) -> Result<i64> {
-    session.insert(
-        "INSERT INTO families (project_id, label, name, merged_into, retired, created_ns) VALUES (?, ?, ?, ?, 0, ?)",
-        values![project, label.number(), name, None::<i64>, stamp.at_ns],
-    )
+) -> Result<Family> {
+    let id = session.insert(
+        "INSERT INTO families (project_id, label, name, merged_into, retired, created_ns, checksum) \
+         VALUES (?, ?, ?, ?, 0, ?, 0)",
+        values![project_id, label.number(), name, None::<i64>, stamp.at_ns],
+    )?;
+    let (name, created_ns) = (name.to_owned(), stamp.at_ns);
+    let family = Family { id, project_id, label, name, merged_into: None, created_ns };
+    // Its number is part of its checksum.
+    save(session, &family)?;
+    Ok(family)
 }
 
 /// The operations that have been undone: their annotations do not count.
 pub(super) fn undone(session: &mut Session<'_>, project: i64) -> Result<BTreeSet<i64>> {
-    let statement = "SELECT undoes FROM family_events WHERE project_id = ? AND undoes IS NOT NULL";
-    session.rows(statement, values![project])?.iter().map(|row| row.int(0)).collect()
+    Ok(history(session, project)?.into_iter().filter(|event| event.undone).map(|event| event.id).collect())
 }
 
 /// Whether the operation may be undone now.
@@ -424,8 +441,10 @@ fn undoable(history: &[FamilyEvent], event: i64) -> Result<FamilyEvent> {
         return refused(format!("{event}, which was undone before"), HISTORY);
     }
     let touched = undone.change.touched();
-    let later = history.iter().filter(|later| later.id > event && !later.undone);
-    match later.filter(|later| !later.change.touched().is_disjoint(&touched)).last() {
+    let builds = |later: &&FamilyEvent| {
+        later.id > event && !later.undone && !later.change.touched().is_disjoint(&touched)
+    };
+    match history.iter().rfind(builds) {
         Some(later) => refused(
             format!("{event}, on whose families {} builds", later.id),
             "undo the later operation first",
@@ -437,12 +456,13 @@ fn undoable(history: &[FamilyEvent], event: i64) -> Result<FamilyEvent> {
 fn revert(session: &mut Session<'_>, known: &Families, event: i64, change: &FamilyChange) -> Result<()> {
     match change {
         FamilyChange::Rename { family, from, .. } => {
-            known.free(known.living(*family)?.label, from)?;
-            session.execute("UPDATE families SET name = ? WHERE id = ?", values![from, *family])?;
+            let was = known.living(*family)?;
+            known.free(was.label, from)?;
+            save(session, &Family { name: from.clone(), ..was.clone() })?;
         }
         FamilyChange::Merge { families, .. } => {
             for family in families {
-                session.execute("UPDATE families SET merged_into = NULL WHERE id = ?", values![*family])?;
+                save(session, &Family { merged_into: None, ..known.any(*family)?.clone() })?;
             }
         }
         FamilyChange::Split { into, .. } => {
@@ -453,16 +473,27 @@ fn revert(session: &mut Session<'_>, known: &Families, event: i64, change: &Fami
                 .execute("UPDATE families SET retired = 1, name = ? WHERE id = ?", values![gone, *into])?;
         }
         FamilyChange::Swap { family, from } => {
-            known.free(*from, &known.living(*family)?.name)?;
-            set_label(session, *family, *from)?;
+            let was = known.living(*family)?;
+            known.free(*from, &was.name)?;
+            save(session, &Family { label: *from, ..was.clone() })?;
         }
         FamilyChange::Undo { .. } => {}
     }
     Ok(())
 }
 
-fn set_label(session: &mut Session<'_>, family: i64, label: Label) -> Result<()> {
-    session.execute("UPDATE families SET label = ? WHERE id = ?", values![label.number(), family])?;
+/// Writes what may change about a family.
+fn save(session: &mut Session<'_>, family: &Family) -> Result<()> {
+    session.execute(
+        "UPDATE families SET label = ?, name = ?, merged_into = ?, checksum = ? WHERE id = ?",
+        values![
+            family.label.number(),
+            &family.name,
+            family.merged_into,
+            checksum::of(&family.everything()),
+            family.id,
+        ],
+    )?;
     Ok(())
 }
 
@@ -477,11 +508,18 @@ fn write_event(
     let last = session.first("SELECT MAX(seq) FROM family_events WHERE project_id = ?", values![project])?;
     let seq = last.map_or(Ok(None), |row| row.opt_int(0))?.unwrap_or(0) + 1;
     record(session, stamp, change.action(), &format!("families of project {project}"), &detail)?;
+    let detail = detail.to_string();
+    let checksum = checksum::of(&everything(project, seq, &detail, &stamp.author, stamp.at_ns));
     session.insert(
-        "INSERT INTO family_events (project_id, seq, operation, detail, undoes, author, at_ns) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-        values![project, seq, change.action(), detail.to_string(), undoes, &stamp.author, stamp.at_ns],
+        "INSERT INTO family_events (project_id, seq, operation, detail, undoes, author, at_ns, checksum) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        values![project, seq, change.action(), &detail, undoes, &stamp.author, stamp.at_ns, checksum],
     )
+}
+
+/// All that the checksum of an operation is of.
+fn everything(project: i64, seq: i64, detail: &str, author: &str, at_ns: i64) -> Json {
+    json!([project, seq, detail, author, at_ns])
 }
 
 fn last_event(session: &mut Session<'_>, project: i64) -> Result<i64> {
@@ -489,20 +527,30 @@ fn last_event(session: &mut Session<'_>, project: i64) -> Result<i64> {
     last.ok_or_else(|| StoreError::missing("operation", "of this project", HISTORY))?.int(0)
 }
 
-fn history(session: &mut Session<'_>, project: i64) -> Result<Vec<FamilyEvent>> {
-    let undone = undone(session, project)?;
+/// Every operation on the families of a project, in order.
+pub(super) fn history(session: &mut Session<'_>, project: i64) -> Result<Vec<FamilyEvent>> {
     let rows = session.rows(
-        "SELECT id, detail, author, at_ns FROM family_events WHERE project_id = ? ORDER BY seq",
+        "SELECT id, detail, author, at_ns, seq, checksum FROM family_events WHERE project_id = ? ORDER BY seq",
         values![project],
     )?;
-    rows.iter()
-        .map(|row| {
-            let id = row.int(0)?;
-            let change = row.word(1, |text| serde_json::from_str(text).ok())?;
-            let (author, at_ns) = (row.text(2)?, row.int(3)?);
-            Ok(FamilyEvent { id, change, undone: undone.contains(&id), author, at_ns })
-        })
-        .collect()
+    let mut events = rows.iter().map(|row| event(row, project)).collect::<Result<Vec<_>>>()?;
+    let undoes = |event: &FamilyEvent| match event.change {
+        FamilyChange::Undo { event } => Some(event),
+        _ => None,
+    };
+    let undone: BTreeSet<i64> = events.iter().filter_map(undoes).collect();
+    for event in &mut events {
+        event.undone = undone.contains(&event.id);
+    }
+    Ok(events)
+}
+
+fn event(row: &Row, project: i64) -> Result<FamilyEvent> {
+    let (id, detail, author, at_ns) = (row.int(0)?, row.text(1)?, row.text(2)?, row.int(3)?);
+    let everything = everything(project, row.int(4)?, &detail, &author, at_ns);
+    checksum::check(row, 5, &everything, || format!("operation {id} on families of project {project}"))?;
+    let change = row.word(1, |text| serde_json::from_str(text).ok())?;
+    Ok(FamilyEvent { id, change, undone: false, author, at_ns })
 }
 
 fn event_of(id: i64, change: FamilyChange, stamp: &Stamp) -> FamilyEvent {
@@ -514,12 +562,14 @@ fn missing(name: impl ToString) -> StoreError {
 }
 
 fn family(row: &Row) -> Result<Family> {
-    Ok(Family {
+    let family = Family {
         id: row.int(0)?,
         project_id: row.int(1)?,
         label: Label::of(row.truth(2)?),
         name: row.text(3)?,
         merged_into: row.opt_int(4)?,
         created_ns: row.int(5)?,
-    })
+    };
+    checksum::check(row, 6, &family.everything(), || format!("family {}", family.id))?;
+    Ok(family)
 }

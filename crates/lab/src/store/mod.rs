@@ -11,6 +11,7 @@
 mod annotations;
 mod audit;
 mod campaigns;
+mod checksum;
 mod datasets;
 mod driver;
 mod error;
@@ -101,9 +102,10 @@ impl Store {
     }
 
     /// Reads one consistent state.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&mut Session<'_>) -> Result<T>) -> Result<T> {
-        let mut session = self.driver.begin(driver::Purpose::Read)?;
-        work(&mut session)
+    ///
+    /// `work` may run again, as in [`Store::write`].
+    pub(crate) fn read<T>(&self, mut work: impl FnMut(&mut Session<'_>) -> Result<T>) -> Result<T> {
+        again(|| work(&mut self.driver.begin(driver::Purpose::Read)?))
     }
 
     /// Changes the store in one transaction: all of it, or nothing when `work` or the commit fails.

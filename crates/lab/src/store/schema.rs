@@ -100,14 +100,14 @@ const FIRST: &[Step] = &[
     table!(
         "families",
         "id {id}, project_id {int} NOT NULL, label {int} NOT NULL, name {name} NOT NULL, merged_into {int}, \
-         retired {int} NOT NULL, created_ns {int} NOT NULL, UNIQUE (project_id, label, name), \
+         retired {int} NOT NULL, created_ns {int} NOT NULL, checksum {int} NOT NULL, UNIQUE (project_id, label, name), \
          FOREIGN KEY (project_id) REFERENCES projects (id), FOREIGN KEY (merged_into) REFERENCES families (id)"
     ),
     table!(
         "family_events",
         "id {id}, project_id {int} NOT NULL, seq {int} NOT NULL, operation {name} NOT NULL, detail {text} NOT NULL, \
-         undoes {int}, author {name} NOT NULL, at_ns {int} NOT NULL, UNIQUE (project_id, seq), \
-         FOREIGN KEY (project_id) REFERENCES projects (id), FOREIGN KEY (undoes) REFERENCES family_events (id)"
+         undoes {int}, author {name} NOT NULL, at_ns {int} NOT NULL, checksum {int} NOT NULL, \
+         UNIQUE (project_id, seq), FOREIGN KEY (project_id) REFERENCES projects (id), FOREIGN KEY (undoes) REFERENCES family_events (id)"
     ),
     table!(
         "annotation_events",

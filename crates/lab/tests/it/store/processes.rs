@@ -55,7 +55,7 @@ fn until_it_works<T>(work: impl Fn() -> cormorant_lab::store::Result<T>) -> T {
 }
 
 /// A line at once, past the test harness.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let mut output = std::io::stdout().lock();
     output.write_all(line.as_bytes()).unwrap();
     output.flush().unwrap();
@@ -91,12 +91,12 @@ fn acknowledged(output: &str) -> Vec<String> {
     whole.lines().filter_map(|line| line.strip_prefix("ack ")).map(ToOwned::to_owned).collect()
 }
 
-fn setting(name: &str, otherwise: u64) -> u64 {
+pub(super) fn setting(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
 
 /// Delays that look random and are the same at every run: xorshift64 (Marsaglia 2003, "Xorshift RNGs").
-fn shuffled(state: &mut u64) -> u64 {
+pub(super) fn shuffled(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
@@ -155,7 +155,7 @@ fn now() -> Instant {
 
 #[test]
 fn two_processes_on_one_file_neither_corrupt_nor_starve_each_other() {
-    const TOGETHER: usize = 400;
+    const TOGETHER: usize = 600;
     let database = TestDatabase::new(Engine::Sqlite).unwrap();
     let store = database.open();
     let (_, dataset) = dataset(&store);
@@ -182,7 +182,7 @@ fn two_processes_on_one_file_neither_corrupt_nor_starve_each_other() {
         process.wait().unwrap();
     }
     say(&format!("two processes: {counts:?} of {TOGETHER} annotations\n"));
-    assert!(counts.iter().all(|count| *count >= TOGETHER / 10), "{counts:?}");
+    assert!(counts.iter().all(|count| *count >= TOGETHER / 20), "{counts:?}");
     assert!(store.verify().unwrap().annotations >= TOGETHER as u64);
 }
 
