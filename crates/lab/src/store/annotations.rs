@@ -259,10 +259,11 @@ struct Log {
 
 impl Log {
     fn hold(session: &mut Session<'_>, dataset: i64) -> Result<Self> {
-        let project = project_of(session, dataset)?;
-        projects::hold(session, project)?;
-        let next = session.first("SELECT next_seq FROM datasets WHERE id = ?", values![dataset])?;
-        let next = next.ok_or_else(|| missing(dataset))?.int(0)?;
+        projects::hold_of(session, dataset)?;
+        let found =
+            session.first("SELECT project_id, next_seq FROM datasets WHERE id = ?", values![dataset])?;
+        let found = found.ok_or_else(|| missing(dataset))?;
+        let (project, next) = (found.int(0)?, found.int(1)?);
         let families = Families::of(session, project)?;
         Ok(Self { dataset, next, campaigns: BTreeMap::new(), families })
     }

@@ -155,13 +155,12 @@ impl Driver {
         let (connection, used) = self.take()?;
         let mut session = Session { driver: self, connection: Some(connection), fault: None };
         let mut started = session.run(start);
-        for _ in 1..TURNS {
-            match started {
-                Err(StoreError::Contended { .. }) if self.engine() == Engine::Sqlite => {
-                    started = session.run(start)
-                }
-                _ => break,
-            }
+        let mut turns = 1..TURNS;
+        while self.engine() == Engine::Sqlite
+            && matches!(started, Err(StoreError::Contended { .. }))
+            && turns.next().is_some()
+        {
+            started = session.run(start);
         }
         match started {
             // The server may have gone and come back since the connection was used.
