@@ -1,6 +1,6 @@
 //! The tables of the store, version by version. `docs/store.md` says what they are for.
 //!
-//! Types are the neutral words of `Driver::definition`: `{id}` a number given by the database, `{int}` i64, `{real}`
+//! Types are the neutral words of `Engine::definition`: `{id}` a number given by the database, `{int}` i64, `{real}`
 //! f64, `{name}` a text of at most 255 characters compared by bytes, `{text}` a long text, `{bytes}` bytes. A time ends in
 //! `_ns`: ns since the UNIX epoch, UTC. A truth is 0 or 1. Nobody deletes or updates a row of a table called `.._events`
 //! or of `audit_log`; only the removal of a whole project takes its events along.

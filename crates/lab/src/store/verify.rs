@@ -1,9 +1,10 @@
 //! Reads everything that can be checked, and says what does not hold.
 
-use super::driver::{Engine, Session};
+use super::driver::Session;
+use super::engine::Engine;
 use super::error::{Result, StoreError};
-use super::families::{self, Families};
-use super::{Store, annotations};
+use super::families::Families;
+use super::{Store, editor, events};
 
 /// What was read and held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl Store {
             for project in session.rows("SELECT id FROM projects ORDER BY id", &[])? {
                 let project = project.int(0)?;
                 Families::of(session, project)?;
-                families::history(session, project)?;
+                editor::history(session, project)?;
             }
             let datasets = session.rows("SELECT id, next_seq FROM datasets ORDER BY id", &[])?;
             let mut annotations = 0;
@@ -66,19 +67,19 @@ fn check_file(session: &mut Session<'_>) -> Result<()> {
 fn check_log(session: &mut Session<'_>, dataset: i64, next: i64) -> Result<u64> {
     let mut expected = 1;
     loop {
-        let page = annotations::page_after(session, dataset, expected - 1)?;
+        let page = events::page_after(session, dataset, expected - 1)?;
         if page.is_empty() {
             break;
         }
         for event in page {
             if event.seq != expected {
-                return Err(annotations::gap(session, dataset, expected, event.seq));
+                return Err(events::gap(session, dataset, expected, event.seq));
             }
             expected += 1;
         }
     }
     if expected != next {
-        return Err(annotations::gap(session, dataset, expected, 0));
+        return Err(events::gap(session, dataset, expected, 0));
     }
     Ok(u64::try_from(expected - 1).unwrap_or(0))
 }
