@@ -25,6 +25,9 @@ pub enum LabError {
         /// What the learning crate said.
         source: LearnError,
     },
+    /// The lab's store did not do what it was asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The operating system refused to read an input.
     #[error("cannot read {path}: {source}; {advice}")]
     Read {
@@ -59,9 +62,6 @@ pub enum LabError {
         /// What to do next.
         advice: String,
     },
-    /// The lab's store refused, or cannot be reached.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// Something that was stored is not what it was.
     #[error("{what}: expected {expected}, found {found}; {advice}")]
     Damaged {

@@ -8,10 +8,10 @@
 use serde_json::{Value as Json, json};
 
 use super::audit::{Stamp, record};
-use super::driver::{Engine, Session};
+use super::driver::Session;
 use super::error::StoreError;
 use super::row::{Value, values};
-use super::{MIGRATIONS, Store};
+use super::{Engine, MIGRATIONS, Store};
 use crate::LabError;
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -43,6 +43,9 @@ pub(crate) trait Dump {
     fn row(&mut self, cells: &str) -> Result<(), LabError>;
 }
 
+/// Gives the rows of a table, one by one, as [`Dump::row`] had them.
+pub(crate) type Load<'a> = dyn Fn(&Table, &mut dyn FnMut(&str) -> Result<()>) -> Result<()> + 'a;
+
 impl Store {
     /// Hands on every row of every table as it is now.
     ///
@@ -68,7 +71,7 @@ impl Store {
     pub(crate) fn load(
         &self,
         tables: &[Table],
-        load: &dyn Fn(&Table, &mut dyn FnMut(&str) -> Result<()>) -> Result<()>,
+        load: &Load<'_>,
         stamp: &Stamp,
         action: &'static str,
     ) -> Result<()> {
@@ -171,12 +174,7 @@ fn key_columns(table: &Table) -> usize {
 /// Statements that are to be run once all rows are there.
 type Later = Vec<(String, Vec<Value>)>;
 
-fn fill(
-    session: &mut Session<'_>,
-    table: &Table,
-    load: &dyn Fn(&Table, &mut dyn FnMut(&str) -> Result<()>) -> Result<()>,
-    later: &mut Later,
-) -> Result<()> {
+fn fill(session: &mut Session<'_>, table: &Table, load: &Load<'_>, later: &mut Later) -> Result<()> {
     let known = columns(session, &table.name)?;
     if known != table.columns {
         return Err(misfit(session, table, &known.join(", "), &table.columns.join(", ")));
@@ -291,7 +289,7 @@ fn from_json(cell: &Json) -> Option<Value> {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    (text.is_ascii() && text.len() % 2 == 0).then_some(())?;
+    (text.is_ascii() && text.len().is_multiple_of(2)).then_some(())?;
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 

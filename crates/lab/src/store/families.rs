@@ -1,22 +1,18 @@
-//! Families: what kinds of malicious (or benign) behaviour a project knows, and the editor that renames, merges, splits
-//! and swaps them, with undo.
+//! Families: what kinds of malicious (or benign) behaviour a project knows, and which of them stands for a name.
 //!
-//! An annotation points at a family's number and is never rewritten. A rename or a swap changes the family's row; a merge
-//! makes it point at another one, which is followed; a split gives some rows a newer annotation that bears the
-//! split's number, so that without the split they are as if they had never been given. Every operation is an event,
-//! its undo is another, and a name stays with the family that has it: one that was merged away can still be
-//! annotated by its old name.
+//! A family has a number, and annotations point at that; its name and label are looked up when somebody asks. One that was merged
+//! into another keeps its name, so that it can still be annotated by it. `editor` changes them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 
-use super::annotations;
-use super::audit::{Stamp, record};
+use super::audit::Stamp;
 use super::driver::Session;
 use super::error::{Result, StoreError};
 use super::row::{Row, values};
-use super::{Store, projects, text};
+use super::{Store, checksum};
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,89 +70,14 @@ pub struct Family {
     pub created_ns: i64,
 }
 
-/// One operation of the editor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "operation", rename_all = "lowercase")]
-pub enum FamilyChange {
-    /// A family got another name.
-    Rename {
-        /// Which.
-        family: i64,
-        /// Its name before.
-        from: String,
-        /// Its name since.
-        to: String,
-    },
-    /// Families became one.
-    Merge {
-        /// Those that went.
-        families: Vec<i64>,
-        /// The one that stands for them.
-        into: i64,
-    },
-    /// Some rows of a family became a family of their own.
-    Split {
-        /// The family they were in.
-        family: i64,
-        /// The one they are in.
-        into: i64,
-        /// The dataset they are rows of.
-        dataset: i64,
-        /// How many.
-        rows: usize,
-    },
-    /// A family changed from benign to malicious, or back.
-    Swap {
-        /// Which.
-        family: i64,
-        /// Its label before.
-        from: Label,
-    },
-    /// An earlier operation was undone.
-    Undo {
-        /// Its number.
-        event: i64,
-    },
-}
-
-impl FamilyChange {
-    /// Every family that it changes.
-    fn touched(&self) -> BTreeSet<i64> {
-        match self {
-            Self::Rename { family, .. } | Self::Swap { family, .. } => BTreeSet::from([*family]),
-            Self::Merge { families, into } => families.iter().chain([into]).copied().collect(),
-            Self::Split { family, into, .. } => BTreeSet::from([*family, *into]),
-            Self::Undo { .. } => BTreeSet::new(),
-        }
-    }
-
-    fn action(&self) -> &'static str {
-        match self {
-            Self::Rename { .. } => "family.rename",
-            Self::Merge { .. } => "family.merge",
-            Self::Split { .. } => "family.split",
-            Self::Swap { .. } => "family.swap",
-            Self::Undo { .. } => "family.undo",
-        }
+impl Family {
+    /// All that its checksum is of.
+    fn everything(&self) -> Json {
+        json!([self.id, self.project_id, self.label, self.name, self.merged_into, self.created_ns])
     }
 }
 
-/// An operation that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FamilyEvent {
-    /// Its number, by which it is undone.
-    pub id: i64,
-    /// What was done.
-    pub change: FamilyChange,
-    /// Whether it has been undone.
-    pub undone: bool,
-    /// Who did it.
-    pub author: String,
-    /// When, in ns since the UNIX epoch.
-    pub at_ns: i64,
-}
-
-const COLUMNS: &str = "SELECT id, project_id, label, name, merged_into, created_ns, retired FROM families";
+const COLUMNS: &str = "SELECT id, project_id, label, name, merged_into, created_ns, checksum FROM families";
 
 impl Store {
     /// The families of a project that stand for themselves, by label and name.
@@ -182,138 +103,7 @@ impl Store {
             known.find(label, name)?.cloned().ok_or_else(|| missing(name))
         })
     }
-
-    /// Gives a family another name.
-    ///
-    /// # Errors
-    /// When there is no such family, or another one of its label has the name.
-    pub fn rename_family(&self, family: i64, name: &str, stamp: &Stamp) -> Result<FamilyEvent> {
-        text::name("the family's name", name)?;
-        self.edit(family, stamp, |session, known| {
-            let from = known.living(family)?.clone();
-            known.free(from.label, name)?;
-            session.execute("UPDATE families SET name = ? WHERE id = ?", values![name, family])?;
-            Ok(FamilyChange::Rename { family, from: from.name, to: name.to_owned() })
-        })
-    }
-
-    /// Makes one family of several: `into` stands for all `families` from now on.
-    ///
-    /// # Errors
-    /// When one of them is unknown, was merged before, or has another label.
-    pub fn merge_families(&self, families: &[i64], into: i64, stamp: &Stamp) -> Result<FamilyEvent> {
-        let going: Vec<i64> = families.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-        if going.is_empty() || going.contains(&into) {
-            let found = if going.is_empty() { "none" } else { "the one they are merged into among them" };
-            let advice = "name those that go, and one more that stays";
-            return Err(StoreError::refused("the families to merge", "one or more others", found, advice));
-        }
-        self.edit(into, stamp, |session, known| {
-            let label = known.living(into)?.label;
-            for &family in &going {
-                let gone = known.living(family)?;
-                if gone.label != label {
-                    let found = format!("{} {}", gone.label.word(), gone.name);
-                    let advice = "swap the label of one of them first";
-                    return Err(StoreError::refused("the families to merge", label.word(), found, advice));
-                }
-                session.execute("UPDATE families SET merged_into = ? WHERE id = ?", values![into, family])?;
-            }
-            Ok(FamilyChange::Merge { families: going.clone(), into })
-        })
-    }
-
-    /// Takes some rows out of a family into a new one of the same label.
-    ///
-    /// # Errors
-    /// When one of the rows is not in the family, or the new name is taken.
-    pub fn split_family(
-        &self,
-        family: i64,
-        dataset: i64,
-        rows: &[String],
-        name: &str,
-        stamp: &Stamp,
-    ) -> Result<FamilyEvent> {
-        text::name("the family's name", name)?;
-        let rows: BTreeSet<&str> = rows.iter().map(String::as_str).collect();
-        self.edit(family, stamp, |session, known| {
-            let label = known.living(family)?.label;
-            known.free(label, name)?;
-            let moved = annotations::in_family(session, dataset, family, known, &rows)?;
-            let into = insert(session, known.project, label, name, stamp)?;
-            let change = FamilyChange::Split { family, into, dataset, rows: moved.len() };
-            let event = write_event(session, known.project, &change, None, stamp)?;
-            annotations::move_rows(session, dataset, &moved, (label, into), event, stamp)?;
-            Ok(change)
-        })
-    }
-
-    /// Makes a benign family malicious, or a malicious one benign, with all that was annotated as it.
-    ///
-    /// # Errors
-    /// When there is no such family, or one of the other label has its name (merge them then).
-    pub fn swap_family(&self, family: i64, stamp: &Stamp) -> Result<FamilyEvent> {
-        self.edit(family, stamp, |session, known| {
-            let Family { label: from, name, .. } = known.living(family)?.clone();
-            known.free(from.swapped(), &name)?;
-            set_label(session, family, from.swapped())?;
-            Ok(FamilyChange::Swap { family, from })
-        })
-    }
-
-    /// Undoes an operation: everything is as if it had not been made.
-    ///
-    /// # Errors
-    /// When it was undone before, when a later operation on one of its families has to be undone first, or when rows were
-    /// annotated since with a family that would go.
-    pub fn undo_family_event(&self, event: i64, stamp: &Stamp) -> Result<FamilyEvent> {
-        self.write(|session| {
-            let found = session.first("SELECT project_id FROM family_events WHERE id = ?", values![event])?;
-            let project = found.ok_or_else(|| StoreError::missing("operation", event, HISTORY))?.int(0)?;
-            projects::hold(session, project)?;
-            let history = history(session, project)?;
-            let undone = undoable(&history, event)?;
-            let known = Families::of(session, project)?;
-            revert(session, &known, event, &undone.change)?;
-            let change = FamilyChange::Undo { event };
-            let id = write_event(session, project, &change, Some(event), stamp)?;
-            Ok(event_of(id, change, stamp))
-        })
-    }
-
-    /// Every operation on the families of a project, first to last.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn family_history(&self, project: i64) -> Result<Vec<FamilyEvent>> {
-        self.read(|session| history(session, project))
-    }
-
-    /// One operation: the project's families are held, `work` changes them, and an event tells of it.
-    fn edit(
-        &self,
-        family: i64,
-        stamp: &Stamp,
-        work: impl Fn(&mut Session<'_>, &Families) -> Result<FamilyChange>,
-    ) -> Result<FamilyEvent> {
-        self.write(|session| {
-            let found = session.first("SELECT project_id FROM families WHERE id = ?", values![family])?;
-            let project = found.ok_or_else(|| missing(family))?.int(0)?;
-            projects::hold(session, project)?;
-            let known = Families::of(session, project)?;
-            let change = work(session, &known)?;
-            let id = match &change {
-                // It wrote its event itself, because the rows it moves bear the event's number.
-                FamilyChange::Split { .. } => last_event(session, project)?,
-                change => write_event(session, project, change, None, stamp)?,
-            };
-            Ok(event_of(id, change, stamp))
-        })
-    }
 }
-
-const HISTORY: &str = "see the history of the project's families";
 
 /// The families of a project, as a label needs them.
 #[derive(Debug, Default)]
@@ -332,12 +122,12 @@ impl Families {
 
     /// The family that stands for this one.
     pub(super) fn standing(&self, id: i64) -> Result<&Family> {
-        let mut at = self.by_id.get(&id).ok_or_else(|| missing(id))?;
+        let mut at = self.any(id)?;
         // A merge is into a family that stands for itself, so a way of more steps than families would be a damaged store.
         for _ in 0..self.by_id.len() {
             match at.merged_into {
                 None => return Ok(at),
-                Some(next) => at = self.by_id.get(&next).ok_or_else(|| missing(next))?,
+                Some(next) => at = self.any(next)?,
             }
         }
         Err(StoreError::refused(
@@ -365,9 +155,13 @@ impl Families {
         self.by_id.insert(family.id, family);
     }
 
+    pub(super) fn any(&self, id: i64) -> Result<&Family> {
+        self.by_id.get(&id).ok_or_else(|| missing(id))
+    }
+
     /// A family that stands for itself.
-    fn living(&self, id: i64) -> Result<&Family> {
-        let family = self.by_id.get(&id).ok_or_else(|| missing(id))?;
+    pub(super) fn living(&self, id: i64) -> Result<&Family> {
+        let family = self.any(id)?;
         match family.merged_into {
             None => Ok(family),
             Some(into) => {
@@ -382,7 +176,7 @@ impl Families {
         }
     }
 
-    fn free(&self, label: Label, name: &str) -> Result<()> {
+    pub(super) fn free(&self, label: Label, name: &str) -> Result<()> {
         match self.by_id.values().find(|family| family.label == label && family.name == name) {
             None => Ok(()),
             Some(_) => Err(StoreError::taken("family", name, "merge the two, or choose another name")),
@@ -393,133 +187,51 @@ impl Families {
 /// Adds a family to a project that is held.
 pub(super) fn insert(
     session: &mut Session<'_>,
-    project: i64,
+    project_id: i64,
     label: Label,
     name: &str,
     stamp: &Stamp,
-) -> Result<i64> {
-    session.insert(
-        "INSERT INTO families (project_id, label, name, merged_into, retired, created_ns) VALUES (?, ?, ?, ?, 0, ?)",
-        values![project, label.number(), name, None::<i64>, stamp.at_ns],
-    )
-}
-
-/// The operations that have been undone: their annotations do not count.
-pub(super) fn undone(session: &mut Session<'_>, project: i64) -> Result<BTreeSet<i64>> {
-    let statement = "SELECT undoes FROM family_events WHERE project_id = ? AND undoes IS NOT NULL";
-    session.rows(statement, values![project])?.iter().map(|row| row.int(0)).collect()
-}
-
-/// Whether the operation may be undone now.
-fn undoable(history: &[FamilyEvent], event: i64) -> Result<FamilyEvent> {
-    let found = history.iter().find(|known| known.id == event);
-    let undone = found.ok_or_else(|| StoreError::missing("operation", event, HISTORY))?;
-    let refused = |found: String, advice| {
-        Err(StoreError::refused("the operation to undo", "one that can be undone", found, advice))
-    };
-    if matches!(undone.change, FamilyChange::Undo { .. }) {
-        return refused(format!("{event}, itself an undo"), "make the operation again");
-    }
-    if undone.undone {
-        return refused(format!("{event}, which was undone before"), HISTORY);
-    }
-    let touched = undone.change.touched();
-    let later = history.iter().filter(|later| later.id > event && !later.undone);
-    match later.filter(|later| !later.change.touched().is_disjoint(&touched)).last() {
-        Some(later) => refused(
-            format!("{event}, on whose families {} builds", later.id),
-            "undo the later operation first",
-        ),
-        None => Ok(undone.clone()),
-    }
-}
-
-fn revert(session: &mut Session<'_>, known: &Families, event: i64, change: &FamilyChange) -> Result<()> {
-    match change {
-        FamilyChange::Rename { family, from, .. } => {
-            known.free(known.living(*family)?.label, from)?;
-            session.execute("UPDATE families SET name = ? WHERE id = ?", values![from, *family])?;
-        }
-        FamilyChange::Merge { families, .. } => {
-            for family in families {
-                session.execute("UPDATE families SET merged_into = NULL WHERE id = ?", values![*family])?;
-            }
-        }
-        FamilyChange::Split { into, .. } => {
-            annotations::refuse_others(session, *into, event)?;
-            // No family can be named like this, so the name is free again.
-            let gone = format!("\u{1}{into}");
-            session
-                .execute("UPDATE families SET retired = 1, name = ? WHERE id = ?", values![gone, *into])?;
-        }
-        FamilyChange::Swap { family, from } => {
-            known.free(*from, &known.living(*family)?.name)?;
-            set_label(session, *family, *from)?;
-        }
-        FamilyChange::Undo { .. } => {}
-    }
-    Ok(())
-}
-
-fn set_label(session: &mut Session<'_>, family: i64, label: Label) -> Result<()> {
-    session.execute("UPDATE families SET label = ? WHERE id = ?", values![label.number(), family])?;
-    Ok(())
-}
-
-fn write_event(
-    session: &mut Session<'_>,
-    project: i64,
-    change: &FamilyChange,
-    undoes: Option<i64>,
-    stamp: &Stamp,
-) -> Result<i64> {
-    let detail = serde_json::to_value(change).unwrap_or_default();
-    let last = session.first("SELECT MAX(seq) FROM family_events WHERE project_id = ?", values![project])?;
-    let seq = last.map_or(Ok(None), |row| row.opt_int(0))?.unwrap_or(0) + 1;
-    record(session, stamp, change.action(), &format!("families of project {project}"), &detail)?;
-    session.insert(
-        "INSERT INTO family_events (project_id, seq, operation, detail, undoes, author, at_ns) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-        values![project, seq, change.action(), detail.to_string(), undoes, &stamp.author, stamp.at_ns],
-    )
-}
-
-fn last_event(session: &mut Session<'_>, project: i64) -> Result<i64> {
-    let last = session.first("SELECT MAX(id) FROM family_events WHERE project_id = ?", values![project])?;
-    last.ok_or_else(|| StoreError::missing("operation", "of this project", HISTORY))?.int(0)
-}
-
-fn history(session: &mut Session<'_>, project: i64) -> Result<Vec<FamilyEvent>> {
-    let undone = undone(session, project)?;
-    let rows = session.rows(
-        "SELECT id, detail, author, at_ns FROM family_events WHERE project_id = ? ORDER BY seq",
-        values![project],
+) -> Result<Family> {
+    let id = session.insert(
+        "INSERT INTO families (project_id, label, name, merged_into, retired, created_ns, checksum) \
+         VALUES (?, ?, ?, ?, 0, ?, 0)",
+        values![project_id, label.number(), name, None::<i64>, stamp.at_ns],
     )?;
-    rows.iter()
-        .map(|row| {
-            let id = row.int(0)?;
-            let change = row.word(1, |text| serde_json::from_str(text).ok())?;
-            let (author, at_ns) = (row.text(2)?, row.int(3)?);
-            Ok(FamilyEvent { id, change, undone: undone.contains(&id), author, at_ns })
-        })
-        .collect()
+    let (name, created_ns) = (name.to_owned(), stamp.at_ns);
+    let family = Family { id, project_id, label, name, merged_into: None, created_ns };
+    // Its number is part of its checksum.
+    save(session, &family)?;
+    Ok(family)
 }
 
-fn event_of(id: i64, change: FamilyChange, stamp: &Stamp) -> FamilyEvent {
-    FamilyEvent { id, change, undone: false, author: stamp.author.clone(), at_ns: stamp.at_ns }
+/// Writes what may change about a family.
+pub(super) fn save(session: &mut Session<'_>, family: &Family) -> Result<()> {
+    session.execute(
+        "UPDATE families SET label = ?, name = ?, merged_into = ?, checksum = ? WHERE id = ?",
+        values![
+            family.label.number(),
+            &family.name,
+            family.merged_into,
+            checksum::of(&family.everything()),
+            family.id,
+        ],
+    )?;
+    Ok(())
 }
 
-fn missing(name: impl ToString) -> StoreError {
+pub(super) fn missing(name: impl ToString) -> StoreError {
     StoreError::missing("family", name, "see the list of the project's families")
 }
 
 fn family(row: &Row) -> Result<Family> {
-    Ok(Family {
+    let family = Family {
         id: row.int(0)?,
         project_id: row.int(1)?,
         label: Label::of(row.truth(2)?),
         name: row.text(3)?,
         merged_into: row.opt_int(4)?,
         created_ns: row.int(5)?,
-    })
+    };
+    checksum::check(row, 6, &family.everything(), || format!("family {}", family.id))?;
+    Ok(family)
 }

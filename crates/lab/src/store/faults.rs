@@ -5,9 +5,9 @@
 //! are checked as far as they have a form: a word that is none, a document that cannot be read. A number that became
 //! another number in a row without a checksum is not found; `docs/lab.md` says which numbers those are.
 
-use super::driver::{Engine, Session};
+use super::driver::Session;
 use super::row::values;
-use super::{Result, Store, StoreError, annotations};
+use super::{Engine, Result, Store, StoreError, events};
 
 /// Rows read at a time.
 const ROWS_AT_ONCE: i64 = 1000;
@@ -31,7 +31,7 @@ impl Store {
         if faults.is_empty() {
             faults.extend(told(self.read(of_labels))?);
         }
-        // The numbers of events have no gap: an event that is gone leaves one.
+        // Families carry checksums too, and the numbers of events have no gap: an event that is gone leaves one.
         if faults.is_empty() {
             faults.extend(told(self.verify().map(|_| Vec::new()))?);
         }
@@ -84,13 +84,13 @@ fn of_labels(session: &mut Session<'_>) -> Result<Vec<String>> {
     let (mut dataset, mut seq) = (i64::MIN, i64::MIN);
     let page = format!(
         "{} WHERE dataset_id > ? OR (dataset_id = ? AND seq > ?) ORDER BY dataset_id, seq LIMIT {ROWS_AT_ONCE}",
-        annotations::COLUMNS
+        events::COLUMNS
     );
     loop {
         let rows = session.rows(&page, values![dataset, dataset, seq])?;
         for row in &rows {
             (dataset, seq) = (row.int(0)?, row.int(1)?);
-            if let Err(error) = annotations::event(row) {
+            if let Err(error) = events::event(row) {
                 faults.push(error.to_string());
             }
         }

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::annotations::{AnnotationEvent, EventKind};
 use super::error::Result;
+use super::events::{AnnotationEvent, EventKind};
 use super::families::{Families, Label};
 
 /// A row's label as it holds now.

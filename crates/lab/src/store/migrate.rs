@@ -4,11 +4,12 @@
 //! defines a table; there each step is written down before it is taken, and a failure (or, at the next opening, the
 //! trace of a process that died) is undone by the steps' opposites, last one first. The code is the same for all.
 
-use super::driver::{Driver, Purpose, Session};
+use super::driver::{Driver, Session};
+use super::engine::{Engine, Purpose};
 use super::error::{Result, StoreError};
-use super::row::values;
+use super::row::{Value, values};
 
-/// One statement and what undoes it, in the neutral words of `Driver::definition`.
+/// One statement and what undoes it, in the neutral words of `Engine::definition`.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
     /// What is done.
@@ -45,17 +46,17 @@ pub(super) fn migrate(driver: &Driver, migrations: &[Migration], now: i64) -> Re
     }
     refuse_newer(driver, newest, found.unwrap_or(0))?;
     let mut session = driver.begin(Purpose::Write)?;
-    session.hold()?;
+    hold(&mut session)?;
     let done = bring(&mut session, migrations, now);
     match done {
         Ok(version) => {
-            session.release()?;
+            release(&mut session)?;
             driver.finish(session)?;
             Ok(version)
         }
         Err(error) => {
             // The reason why it failed says more than that the lock is held until the connection ends.
-            session.release().ok();
+            release(&mut session).ok();
             Err(error)
         }
     }
@@ -64,7 +65,7 @@ pub(super) fn migrate(driver: &Driver, migrations: &[Migration], now: i64) -> Re
 /// The version when nothing is half done; `None` when there is work to do or to undo.
 fn version_at_rest(driver: &Driver) -> Result<Option<i64>> {
     let mut session = driver.begin(Purpose::Read)?;
-    if !session.has_table("schema_versions")? || !session.has_table("schema_steps")? {
+    if !has_table(&mut session, "schema_versions")? || !has_table(&mut session, "schema_steps")? {
         return Ok(None);
     }
     let half_done = session.first("SELECT version FROM schema_steps", &[])?.is_some();
@@ -160,4 +161,49 @@ fn refuse_newer(driver: &Driver, expected: i64, found: i64) -> Result<()> {
         return Ok(());
     }
     Err(StoreError::Newer { place: driver.place().to_owned(), expected, found })
+}
+
+/// Whether there is a table of this name.
+fn has_table(session: &mut Session<'_>, name: &str) -> Result<bool> {
+    let statement = match session.engine() {
+        Engine::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+        Engine::Postgres => {
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = ?"
+        }
+        Engine::MySql => {
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?"
+        }
+    };
+    Ok(session.first(statement, &[Value::from(name)])?.map_or(Ok(0), |row| row.int(0))? > 0)
+}
+
+/// Keeps other processes from migrating until [`release`] or the end of the connection.
+fn hold(session: &mut Session<'_>) -> Result<()> {
+    match session.engine() {
+        // BEGIN IMMEDIATE holds it already.
+        Engine::Sqlite => Ok(()),
+        Engine::Postgres => {
+            session.rows("SELECT CAST(pg_advisory_xact_lock(4850244) AS TEXT)", &[]).map(|_| ())
+        }
+        Engine::MySql => {
+            let held = session.first("SELECT GET_LOCK(CONCAT('cormorant ', DATABASE()), 60)", &[])?;
+            match held.map_or(Ok(None), |row| row.opt_int(0))? {
+                Some(1) => Ok(()),
+                _ => Err(StoreError::Contended {
+                    place: session.place().to_owned(),
+                    said: "another process has been migrating it for a minute".to_owned(),
+                }),
+            }
+        }
+    }
+}
+
+/// Lets other processes migrate.
+fn release(session: &mut Session<'_>) -> Result<()> {
+    match session.engine() {
+        Engine::Sqlite | Engine::Postgres => Ok(()),
+        Engine::MySql => {
+            session.rows("SELECT RELEASE_LOCK(CONCAT('cormorant ', DATABASE()))", &[]).map(|_| ())
+        }
+    }
 }

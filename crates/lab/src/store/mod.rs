@@ -5,19 +5,25 @@
 //! is on disk; when it returns an error, nothing was changed ([`StoreError::Unknown`] alone leaves that open). Each
 //! change takes a [`Stamp`], who makes it and when: there is no clock here. Each is a line of the audit log.
 //!
-//! One file a topic; `schema` has the tables, `migrate` brings them up to date, `driver` alone knows the databases.
+//! One file a topic; `schema` has the tables, `migrate` brings them up to date, `driver` alone knows the
+//! databases' driver, `engine` how they differ.
 //! `docs/store.md` describes the tables and what differs between the three.
 
 mod annotations;
 mod audit;
 mod campaigns;
+mod checksum;
 mod datasets;
 mod driver;
 pub(crate) mod dump;
+mod editor;
+mod engine;
 mod error;
+mod events;
 mod families;
 mod faults;
 mod labels;
+mod log;
 mod migrate;
 mod models;
 mod projects;
@@ -31,15 +37,17 @@ mod verify;
 use std::thread;
 use std::time::Duration;
 
-pub use annotations::{Annotated, AnnotationEvent, EventKind, NewAnnotation, Said, Scope};
+pub use annotations::{Annotated, NewAnnotation, Said, Scope};
 pub(crate) use audit::record;
 pub use audit::{AuditEntry, Stamp};
 pub use campaigns::{Campaign, CampaignState, NewCampaign};
 pub use datasets::{Dataset, DatasetVersion, Feature, TableFile};
-pub use driver::Engine;
 pub(crate) use driver::Session;
+pub use editor::{FamilyChange, FamilyEvent};
+pub use engine::Engine;
 pub use error::{Result, StoreError};
-pub use families::{Family, FamilyChange, FamilyEvent, Label};
+pub use events::{AnnotationEvent, EventKind};
+pub use families::{Family, Label};
 pub use labels::RowLabel;
 pub use migrate::{Migration, Step};
 pub use models::{ModelEvent, ModelFile, ModelVersion, Stage};
@@ -104,9 +112,10 @@ impl Store {
     }
 
     /// Reads one consistent state.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&mut Session<'_>) -> Result<T>) -> Result<T> {
-        let mut session = self.driver.begin(driver::Purpose::Read)?;
-        work(&mut session)
+    ///
+    /// `work` may run again, as in [`Store::write`].
+    pub(crate) fn read<T>(&self, mut work: impl FnMut(&mut Session<'_>) -> Result<T>) -> Result<T> {
+        again(|| work(&mut self.driver.begin(engine::Purpose::Read)?))
     }
 
     /// Changes the store in one transaction: all of it, or nothing when `work` or the commit fails.
@@ -114,7 +123,7 @@ impl Store {
     /// `work` runs again when others were in its way, so it must not keep anything from one run to the next.
     pub(crate) fn write<T>(&self, mut work: impl FnMut(&mut Session<'_>) -> Result<T>) -> Result<T> {
         again(|| {
-            let mut session = self.driver.begin(driver::Purpose::Write)?;
+            let mut session = self.driver.begin(engine::Purpose::Write)?;
             let done = work(&mut session)?;
             self.driver.finish(session)?;
             Ok(done)

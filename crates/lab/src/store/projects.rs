@@ -76,6 +76,15 @@ pub(super) fn hold(session: &mut Session<'_>, id: i64) -> Result<()> {
     }
 }
 
+/// The same for the project of a dataset, if there is such a dataset.
+pub(super) fn hold_of(session: &mut Session<'_>, dataset: i64) -> Result<()> {
+    session.execute(
+        "UPDATE projects SET revision = revision + 1 WHERE id = (SELECT project_id FROM datasets WHERE id = ?)",
+        values![dataset],
+    )?;
+    Ok(())
+}
+
 fn find(session: &mut Session<'_>, name: &str) -> Result<Option<Project>> {
     session.first(&format!("{COLUMNS} WHERE name = ?"), values![name])?.as_ref().map(project).transpose()
 }

@@ -1,6 +1,6 @@
 //! The tables of the store, version by version. `docs/store.md` says what they are for.
 //!
-//! Types are the neutral words of `Driver::definition`: `{id}` a number given by the database, `{int}` i64, `{real}`
+//! Types are the neutral words of `Engine::definition`: `{id}` a number given by the database, `{int}` i64, `{real}`
 //! f64, `{name}` a text of at most 255 characters compared by bytes, `{text}` a long text, `{bytes}` bytes. A time ends in
 //! `_ns`: ns since the UNIX epoch, UTC. A truth is 0 or 1. Nobody deletes or updates a row of a table called `.._events`
 //! or of `audit_log`; only the removal of a whole project takes its events along.
@@ -100,14 +100,14 @@ const FIRST: &[Step] = &[
     table!(
         "families",
         "id {id}, project_id {int} NOT NULL, label {int} NOT NULL, name {name} NOT NULL, merged_into {int}, \
-         retired {int} NOT NULL, created_ns {int} NOT NULL, UNIQUE (project_id, label, name), \
+         retired {int} NOT NULL, created_ns {int} NOT NULL, checksum {int} NOT NULL, UNIQUE (project_id, label, name), \
          FOREIGN KEY (project_id) REFERENCES projects (id), FOREIGN KEY (merged_into) REFERENCES families (id)"
     ),
     table!(
         "family_events",
         "id {id}, project_id {int} NOT NULL, seq {int} NOT NULL, operation {name} NOT NULL, detail {text} NOT NULL, \
-         undoes {int}, author {name} NOT NULL, at_ns {int} NOT NULL, UNIQUE (project_id, seq), \
-         FOREIGN KEY (project_id) REFERENCES projects (id), FOREIGN KEY (undoes) REFERENCES family_events (id)"
+         undoes {int}, author {name} NOT NULL, at_ns {int} NOT NULL, checksum {int} NOT NULL, \
+         UNIQUE (project_id, seq), FOREIGN KEY (project_id) REFERENCES projects (id), FOREIGN KEY (undoes) REFERENCES family_events (id)"
     ),
     table!(
         "annotation_events",

@@ -1,9 +1,10 @@
 //! Reads everything that can be checked, and says what does not hold.
 
-use super::Store;
-use super::annotations;
-use super::driver::{Engine, Session};
+use super::driver::Session;
+use super::engine::Engine;
 use super::error::{Result, StoreError};
+use super::families::Families;
+use super::{Store, editor, events};
 
 /// What was read and held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +16,8 @@ pub struct Verified {
 }
 
 impl Store {
-    /// Checks the database file (SQLite), that every reference leads somewhere, that every annotation is what was written, and
-    /// that no number is missing in a log.
+    /// Checks the database file (SQLite), that every reference leads somewhere, that every annotation, family and operation
+    /// on families is what was written, and that no number is missing in a log.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] with the first thing that does not hold.
@@ -24,6 +25,11 @@ impl Store {
         self.read(|session| {
             if session.engine() == Engine::Sqlite {
                 check_file(session)?;
+            }
+            for project in session.rows("SELECT id FROM projects ORDER BY id", &[])? {
+                let project = project.int(0)?;
+                Families::of(session, project)?;
+                editor::history(session, project)?;
             }
             let datasets = session.rows("SELECT id, next_seq FROM datasets ORDER BY id", &[])?;
             let mut annotations = 0;
@@ -61,28 +67,19 @@ fn check_file(session: &mut Session<'_>) -> Result<()> {
 fn check_log(session: &mut Session<'_>, dataset: i64, next: i64) -> Result<u64> {
     let mut expected = 1;
     loop {
-        let page = annotations::page_after(session, dataset, expected - 1)?;
+        let page = events::page_after(session, dataset, expected - 1)?;
         if page.is_empty() {
             break;
         }
         for event in page {
             if event.seq != expected {
-                return Err(gap(session, dataset, expected, event.seq));
+                return Err(events::gap(session, dataset, expected, event.seq));
             }
             expected += 1;
         }
     }
     if expected != next {
-        return Err(gap(session, dataset, next, expected));
+        return Err(events::gap(session, dataset, expected, 0));
     }
     Ok(u64::try_from(expected - 1).unwrap_or(0))
-}
-
-fn gap(session: &Session<'_>, dataset: i64, expected: i64, found: i64) -> StoreError {
-    StoreError::Damaged {
-        place: session.place().to_owned(),
-        what: format!("the log of dataset {dataset}"),
-        expected: format!("event {expected}"),
-        found: format!("event {found}"),
-    }
 }

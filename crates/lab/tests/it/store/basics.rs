@@ -1,6 +1,6 @@
 //! Opening, names, transactions and the audit log.
 
-use cormorant_lab::store::StoreError;
+use cormorant_lab::store::{Engine, StoreError};
 
 use super::ann;
 use super::servers::TestDatabase;
@@ -59,4 +59,25 @@ pub(super) fn a_failed_change_changes_nothing(database: &TestDatabase) {
     assert!(error.to_string().contains("author"), "{error}");
     assert!(store.projects().unwrap().is_empty() && store.audit(0, 10).unwrap().is_empty());
     assert!(matches!(store.project("web"), Err(StoreError::Missing { .. })));
+}
+
+/// A server that ends connections (because it was started again) is met with new ones.
+pub(super) fn lost_connections_are_made_again(database: &TestDatabase) {
+    let store = database.open();
+    store.create_project("web", "", &ann(1)).unwrap();
+    for at in 0..3 {
+        match database.engine {
+            Engine::Sqlite => return,
+            Engine::Postgres => drop(database.client(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )),
+            Engine::MySql => {
+                let ids = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()";
+                database.client(ids).lines().for_each(|id| drop(database.client(&format!("KILL {id}"))));
+            }
+        }
+        store.create_project(&format!("p{at}"), "", &ann(2)).unwrap();
+    }
+    assert_eq!(store.projects().unwrap().len(), 4);
 }

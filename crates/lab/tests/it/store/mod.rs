@@ -2,6 +2,7 @@
 
 mod annotations;
 mod basics;
+mod damage;
 mod families;
 mod migrations;
 mod processes;
@@ -28,6 +29,7 @@ macro_rules! cases {
             basics::a_store_is_there_again_after_closing,
             basics::names_are_compared_by_bytes,
             basics::a_failed_change_changes_nothing,
+            basics::lost_connections_are_made_again,
             records::versions_are_known_by_their_tables,
             records::a_run_keeps_what_it_needs_and_what_came_out,
             records::a_campaign_moves_forward_only,

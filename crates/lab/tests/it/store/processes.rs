@@ -46,16 +46,17 @@ fn annotating_process() {
 
 /// Tries again after an error, as a client does that has read it.
 fn until_it_works<T>(work: impl Fn() -> cormorant_lab::store::Result<T>) -> T {
-    loop {
+    for _ in 0..1000 {
         match work() {
             Ok(done) => return done,
             Err(error) => say(&format!("error {error}\n")),
         }
     }
+    panic!("it never works");
 }
 
 /// A line at once, past the test harness.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let mut output = std::io::stdout().lock();
     output.write_all(line.as_bytes()).unwrap();
     output.flush().unwrap();
@@ -91,12 +92,12 @@ fn acknowledged(output: &str) -> Vec<String> {
     whole.lines().filter_map(|line| line.strip_prefix("ack ")).map(ToOwned::to_owned).collect()
 }
 
-fn setting(name: &str, otherwise: u64) -> u64 {
+pub(super) fn setting(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
 
 /// Delays that look random and are the same at every run: xorshift64 (Marsaglia 2003, "Xorshift RNGs").
-fn shuffled(state: &mut u64) -> u64 {
+pub(super) fn shuffled(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
@@ -118,7 +119,7 @@ fn a_killed_process_loses_and_doubles_nothing_that_it_acknowledged() {
         // Most are killed while they annotate, some while they start or open the store.
         if kill % 5 != 0 {
             while !said.ends_with("0\n") {
-                output.read_line(&mut said).unwrap();
+                assert!(output.read_line(&mut said).unwrap() > 0, "it ended by itself: {said}");
             }
         }
         thread::sleep(Duration::from_micros(shuffled(&mut state) % 100_000));
@@ -155,7 +156,7 @@ fn now() -> Instant {
 
 #[test]
 fn two_processes_on_one_file_neither_corrupt_nor_starve_each_other() {
-    const TOGETHER: usize = 400;
+    const TOGETHER: usize = 600;
     let database = TestDatabase::new(Engine::Sqlite).unwrap();
     let store = database.open();
     let (_, dataset) = dataset(&store);
@@ -182,7 +183,7 @@ fn two_processes_on_one_file_neither_corrupt_nor_starve_each_other() {
         process.wait().unwrap();
     }
     say(&format!("two processes: {counts:?} of {TOGETHER} annotations\n"));
-    assert!(counts.iter().all(|count| *count >= TOGETHER / 10), "{counts:?}");
+    assert!(counts.iter().all(|count| *count >= TOGETHER / 20), "{counts:?}");
     assert!(store.verify().unwrap().annotations >= TOGETHER as u64);
 }
 

@@ -17,6 +17,8 @@ use std::time::Duration;
 use cormorant_lab::store::{Engine, Store};
 use tempfile::TempDir;
 
+use super::processes::say;
+
 /// How long a server may take to answer, in steps of 50 ms: initialising one on a busy machine takes a while.
 const STEPS: usize = 2400;
 
@@ -119,7 +121,7 @@ fn server(engine: Engine) -> Option<&'static Server> {
         Ok(server) => Some(server),
         Err(why) => {
             assert!(std::env::var_os("CORMORANT_NO_SKIP").is_none(), "skipping is forbidden: {why}");
-            println!("skipped: {why}");
+            say(&format!("skipped: {why}\n"));
             None
         }
     }
@@ -160,6 +162,7 @@ impl Server {
     }
 
     /// Starts `command` under the shepherd and waits until the server answers.
+    #[expect(clippy::zombie_processes, reason = "the shepherd outlives this process")]
     fn start(self, signal: &str, command: &[String]) -> Result<Self, String> {
         let log = fs::File::create(self.folder.join("log")).unwrap();
         let mut shepherd = Command::new("sh")
