@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::builder::Styles;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Command, FromArgMatches};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::config::{Origin, Settings};
 use crate::edge::Edge;
@@ -41,9 +41,25 @@ pub(crate) struct Globals {
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Directory of the lab: datasets, models, labels and jobs [default: cormorant in the user's data directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) lab: Option<PathBuf>,
+    /// Where the lab's rows are: sqlite:PATH, postgres://.. or mysql://.. [default: lab.db in the lab]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) store: Option<String>,
     /// Settings file [default: ./cormorant.toml if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Arguments that come after another verb, read as if they had been typed alone: with the same defaults.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn parsed(words: &[String], settings: &Settings) -> Result<ArgMatches> {
+    let (mut command, _) = settings.apply(command())?;
+    let words = std::iter::once("cormorant").chain(words.iter().map(String::as_str));
+    Ok(command.try_get_matches_from_mut(words)?)
 }
 
 /// Reads the arguments (the program's name first) and runs the verb they name.
@@ -59,7 +75,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<Exit> {
     };
     let globals = Globals::from_arg_matches(&matches)?;
     match matches.subcommand().and_then(|(name, own)| Some((verb(name)?, own))) {
-        Some((verb, own)) => (verb.run)(own, &Edge::new(&globals, settings)?),
+        Some((verb, own)) => (verb.run)(own, &Edge::new(globals, settings)?),
         None => unreachable!("the parser asks for a verb and knows those of the table only"),
     }
 }

@@ -69,7 +69,10 @@ impl Settings {
         let command = command.mut_args(|arg| self.with_default(arg, None, &mut origins, &mut wrong));
         let command = command.mut_subcommands(|verb| {
             let name = verb.get_name().to_owned();
-            verb.mut_args(|arg| self.with_default(arg, Some(&name), &mut origins, &mut wrong))
+            let verb = verb.mut_args(|arg| self.with_default(arg, Some(&name), &mut origins, &mut wrong));
+            verb.mut_subcommands(|own| {
+                own.mut_args(|arg| self.with_default(arg, Some(&name), &mut origins, &mut wrong))
+            })
         });
         wrong.map_or(Ok((command, origins)), Err)
     }
@@ -244,8 +247,10 @@ fn every_setting(command: &Command) -> BTreeSet<String> {
     settings_of(command).chain(command.get_subcommands().flat_map(settings_of)).collect()
 }
 
+/// Options of a verb, and of those below it.
 fn settings_of(command: &Command) -> impl Iterator<Item = String> {
-    command.get_arguments().filter_map(setting).map(str::to_owned)
+    let own = command.get_subcommands().flat_map(Command::get_arguments);
+    command.get_arguments().chain(own).filter_map(setting).map(str::to_owned)
 }
 
 fn setting(arg: &Arg) -> Option<&str> {

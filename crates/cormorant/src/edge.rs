@@ -1,17 +1,20 @@
 //! What a verb gets from the edge of the program: the context of its task, and ways to show what came of it.
 
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
 use cormorant_lab::Ctx;
 use cormorant_lab::extraction::CaptureFault;
+use cormorant_lab::lab::Lab;
 use cormorant_lab::output::Output;
+use cormorant_lab::store::Stamp;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::cli::Globals;
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, now_ns};
 use crate::config::Settings;
 use crate::failure::{Exit, complain};
 use crate::progress::{self, Progress};
@@ -28,6 +31,7 @@ pub(crate) struct Edge {
     /// Whether one JSON document is wanted instead of text.
     pub(crate) json: bool,
     progress: Progress,
+    globals: Globals,
 }
 
 impl Edge {
@@ -35,12 +39,32 @@ impl Edge {
     ///
     /// # Errors
     /// When the system refuses to tell of Ctrl-C.
-    pub(crate) fn new(globals: &Globals, settings: Settings) -> Result<Self> {
+    pub(crate) fn new(globals: Globals, settings: Settings) -> Result<Self> {
         let threads = globals.threads.unwrap_or_else(cores);
         let progress = Progress::new();
         let ctx = progress::context(globals.seed, threads, globals.mem, &progress);
         stop_on_interrupt(&ctx)?;
-        Ok(Self { ctx, settings, watch: Stopwatch::start(), json: globals.json, progress })
+        Ok(Self { ctx, settings, watch: Stopwatch::start(), json: globals.json, progress, globals })
+    }
+
+    /// The lab that `--lab` and `--store` name.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or no directory is named and the user has none.
+    pub(crate) fn lab(&self) -> Result<Lab> {
+        let folder = match &self.globals.lab {
+            Some(folder) => folder.clone(),
+            None => {
+                data_folder().context("there is no HOME to keep a lab in; name a directory with --lab")?
+            }
+        };
+        Ok(Lab::open(&folder, self.globals.store.as_deref(), now_ns())?)
+    }
+
+    /// Who makes a change, and when.
+    pub(crate) fn stamp() -> Stamp {
+        let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        Stamp::new(user.filter(|user| !user.is_empty()).unwrap_or_else(|| "local".to_owned()), now_ns())
     }
 
     /// Prints the report on standard output: as JSON, or as the page that `draw` makes of it.
@@ -117,6 +141,14 @@ impl Edge {
 /// Cores this process may use.
 pub(crate) fn cores() -> usize {
     available_parallelism().map_or(1, usize::from)
+}
+
+/// The user's data directory, as the XDG base directory specification says.
+fn data_folder() -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data =
+        absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
+    Some(data.join("cormorant"))
 }
 
 fn write(text: &str) -> Result<()> {

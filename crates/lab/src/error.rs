@@ -6,6 +6,8 @@ use std::io;
 use cormorant_learn::LearnError;
 use cormorant_net::NetError;
 
+use crate::store::StoreError;
+
 /// Why a task stopped without its result.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
@@ -23,6 +25,9 @@ pub enum LabError {
         /// What the learning crate said.
         source: LearnError,
     },
+    /// The lab's store did not do what it was asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The operating system refused to read an input.
     #[error("cannot read {path}: {source}; {advice}")]
     Read {
@@ -53,6 +58,18 @@ pub enum LabError {
         /// What would have been accepted.
         expected: String,
         /// What stands there.
+        found: String,
+        /// What to do next.
+        advice: String,
+    },
+    /// Something that was stored is not what it was.
+    #[error("{what}: expected {expected}, found {found}; {advice}")]
+    Damaged {
+        /// What was stored: `object 5a0c..`.
+        what: String,
+        /// What should be there.
+        expected: String,
+        /// What is there.
         found: String,
         /// What to do next.
         advice: String,

@@ -64,9 +64,9 @@ impl Sources {
         for path in &expand(paths)? {
             if path.is_dir() {
                 sources.named = true;
-                sources.add_directory(path, relative)?;
+                sources.add_directory(path, relative, ctx)?;
             } else {
-                sources.captures.push(Source::file(path)?);
+                sources.captures.push(Source::file(path, ctx)?);
             }
         }
         if sources.captures.is_empty() {
@@ -128,7 +128,7 @@ impl Sources {
         self.captures.iter().any(|source| matches!(source.place, Place::Interface(_)))
     }
 
-    fn add_directory(&mut self, root: &Path, relative: bool) -> Result<(), LabError> {
+    fn add_directory(&mut self, root: &Path, relative: bool, ctx: &Ctx) -> Result<(), LabError> {
         let mut files = Vec::new();
         collect_files(root, &mut files)?;
         files.sort();
@@ -138,9 +138,9 @@ impl Sources {
                 others += 1;
                 continue;
             }
-            let shown = if relative { file.strip_prefix(root).unwrap_or(&file) } else { &file };
+            let shown = if relative { file.strip_prefix(root).unwrap_or(&file) } else { ctx.name_of(&file) };
             let name = plain(&shown.to_string_lossy()).into_owned();
-            self.captures.push(Source { name, ..Source::file(&file)? });
+            self.captures.push(Source { name, ..Source::file(&file, ctx)? });
         }
         if others > 0 {
             self.notes.push(format!("{}: {others} files that are no captures were skipped", root.display()));
@@ -154,12 +154,12 @@ impl Source {
         Self { name, place, bytes, reading: Reading::default(), filter: None }
     }
 
-    fn file(path: &Path) -> Result<Self, LabError> {
+    fn file(path: &Path, ctx: &Ctx) -> Result<Self, LabError> {
         if path == Path::new("-") {
             return Ok(Self::new("-".to_owned(), Place::Stdin, 0));
         }
         let bytes = metadata(path)?.len();
-        let name = plain(&path.to_string_lossy()).into_owned();
+        let name = plain(&ctx.name_of(path).to_string_lossy()).into_owned();
         Ok(Self::new(name, Place::File(path.to_owned()), bytes))
     }
 
@@ -322,6 +322,22 @@ fn is_capture(path: &Path) -> Result<bool, LabError> {
         Err(NetError::Io { source, .. }) => Err(cannot_read(path, source)),
         Err(_) => Ok(false),
     }
+}
+
+/// The captures below a directory, sorted by path.
+///
+/// # Errors
+/// [`LabError::Read`].
+pub(crate) fn collect_captures(folder: &Path, captures: &mut Vec<PathBuf>) -> Result<(), LabError> {
+    let mut files = Vec::new();
+    collect_files(folder, &mut files)?;
+    files.sort();
+    for file in files {
+        if is_capture(&file)? {
+            captures.push(file);
+        }
+    }
+    Ok(())
 }
 
 fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), LabError> {

@@ -3,6 +3,7 @@
 //! It travels from the edge of the program to the innermost loop, so that nothing inside reaches for a clock,
 //! a terminal or a global.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,6 +21,7 @@ pub struct Ctx {
     pub threads: usize,
     /// Memory budget in bytes.
     pub mem_bytes: u64,
+    folder: Option<Arc<Path>>,
     progress: Option<ProgressSink>,
     cancel: Arc<AtomicBool>,
     ends_in_order: Arc<AtomicBool>,
@@ -33,6 +35,7 @@ impl Ctx {
             seed,
             threads: threads.max(1),
             mem_bytes: 1 << 30,
+            folder: None,
             progress: None,
             cancel: Arc::default(),
             ends_in_order: Arc::default(),
@@ -51,6 +54,20 @@ impl Ctx {
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
+    }
+
+    /// The same with a folder that inputs lie in: what they are called has nothing to do with where that is, so that a
+    /// computation gives the same bytes in any folder.
+    #[must_use]
+    pub fn with_folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// What an input is called: its path, seen from [`Ctx::with_folder`].
+    #[must_use]
+    pub fn name_of<'a>(&self, path: &'a Path) -> &'a Path {
+        self.folder.as_ref().and_then(|folder| path.strip_prefix(folder).ok()).unwrap_or(path)
     }
 
     /// The flag that cancels this computation and its clones when set.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, FromArgMatches};
+use clap::{ArgMatches, Args, FromArgMatches};
 use cormorant_lab::tasks::evaluate::{self, Report, Shuffled, Spec};
 
 use super::{Verb, inputs, parts};
@@ -23,7 +23,7 @@ pub(super) static VERB: Verb = Verb {
         "cormorant evaluate hunter.corm hunt.parquet",
     ],
     args: Typed::augment_args,
-    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+    run,
 };
 
 #[derive(Args)]
@@ -51,11 +51,16 @@ struct Typed {
     shuffle: usize,
 }
 
-fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let Typed { model, inputs, labels, threshold, draws, curves, shuffle: shuffles } = typed;
+/// What was typed, as the task wants it.
+pub(super) fn spec(matches: &ArgMatches, edge: &Edge) -> Result<Spec> {
+    let Typed { model, inputs, labels, threshold, draws, curves, shuffle: shuffles } =
+        Typed::from_arg_matches(matches)?;
     let curves = curves.as_deref().map(|typed| edge.output(typed)).transpose()?;
-    let report =
-        evaluate::run(&Spec { model, inputs, labels, threshold, draws, curves, shuffles }, &edge.ctx)?;
+    Ok(Spec { model, inputs, labels, threshold, draws, curves, shuffles })
+}
+
+fn run(matches: &ArgMatches, edge: &Edge) -> Result<Exit> {
+    let report = evaluate::run(&spec(matches, edge)?, &edge.ctx)?;
     edge.show(&report, |page| draw(page, &report))?;
     Ok(edge.tell(&report.faults))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, FromArgMatches};
+use clap::{ArgMatches, Args, FromArgMatches};
 use cormorant_lab::tables::Naming;
 use cormorant_lab::tasks::extract::{self, Report, Spec, clock_offset};
 
@@ -26,7 +26,7 @@ Rows that no rule or contradicting rules match are left without a label.
 A damaged capture gives its rows before the fault; the exit code is then 1.",
     example: &["cormorant extract samples/learn.pcapng --labels samples/learn.labels.csv -o learn.parquet"],
     args: Typed::augment_args,
-    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+    run: |matches, edge| run(&Typed::from_arg_matches(matches)?, edge),
 };
 
 #[derive(Args)]
@@ -58,19 +58,28 @@ struct Typed {
     timeouts: Timeouts,
 }
 
-fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let spec = Spec {
+/// What was typed, as the task wants it.
+pub(super) fn spec(matches: &ArgMatches, edge: &Edge) -> Result<Spec> {
+    of(&Typed::from_arg_matches(matches)?, edge)
+}
+
+fn of(typed: &Typed, edge: &Edge) -> Result<Spec> {
+    Ok(Spec {
         captures: typed.inputs.captures.clone(),
         reading: typed.inputs.reading(),
-        sets: typed.features,
-        labels: typed.labels,
+        sets: typed.features.clone(),
+        labels: typed.labels.clone(),
         label_offset_s: typed.label_offset,
-        label: typed.label,
+        label: typed.label.clone(),
         flow: typed.timeouts.options(),
         resume: typed.resume,
         names: typed.names,
         output: edge.output(&typed.output)?,
-    };
+    })
+}
+
+fn run(typed: &Typed, edge: &Edge) -> Result<Exit> {
+    let spec = of(typed, edge)?;
     let report = extract::run(&spec, &typed.inputs.context(edge))?;
     edge.show_beside(spec.output.path().is_none(), &report, |page| {
         draw(page, &report, edge.watch.seconds());

@@ -1,7 +1,7 @@
 //! `cormorant flows`: one row per flow, with who, when and how much.
 
 use anyhow::Result;
-use clap::{Args, FromArgMatches};
+use clap::{ArgMatches, Args, FromArgMatches};
 use cormorant_lab::tables::Naming;
 use cormorant_lab::tasks::flows::{self, Spec};
 
@@ -19,7 +19,7 @@ pub(super) static VERB: Verb = Verb {
         "cormorant flows samples/hunt.pcapng -o - | head -3",
     ],
     args: Typed::augment_args,
-    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+    run: |matches, edge| run(&Typed::from_arg_matches(matches)?, edge),
 };
 
 #[derive(Args)]
@@ -36,15 +36,23 @@ struct Typed {
     timeouts: Timeouts,
 }
 
-fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let output = edge.output(&typed.output)?;
-    let spec = Spec {
+/// What was typed, as the task wants it.
+pub(super) fn spec(matches: &ArgMatches, edge: &Edge) -> Result<Spec> {
+    of(&Typed::from_arg_matches(matches)?, edge)
+}
+
+fn of(typed: &Typed, edge: &Edge) -> Result<Spec> {
+    Ok(Spec {
         captures: typed.inputs.captures.clone(),
         reading: typed.inputs.reading(),
         flow: typed.timeouts.options(),
         names: typed.names,
-        output,
-    };
+        output: edge.output(&typed.output)?,
+    })
+}
+
+fn run(typed: &Typed, edge: &Edge) -> Result<Exit> {
+    let spec = of(typed, edge)?;
     let report = flows::run(&spec, &typed.inputs.context(edge))?;
     edge.show_beside(spec.output.path().is_none(), &report, |page| {
         extract::draw(page, &report, edge.watch.seconds());

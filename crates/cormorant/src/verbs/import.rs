@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Args, FromArgMatches};
+use clap::{ArgMatches, Args, FromArgMatches};
 use cormorant_lab::tasks::import::{self, Attempted, FORMATS, Missing, Options, Report, Spec};
 
 use super::{Verb, parts};
@@ -23,7 +23,7 @@ A row that cannot be read ends the import with its file, line and column.
 docs/import.md says what becomes of the columns of each format.",
     example: &["cormorant import --as csv samples/learn.labels.csv --numeric start -o rules.parquet"],
     args: Typed::augment_args,
-    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+    run,
 };
 
 /// Rows shown of families, and of columns with missing values.
@@ -96,7 +96,9 @@ fn formats() -> PossibleValuesParser {
     FORMATS.iter().map(|format| PossibleValue::new(format.name).help(format.about)).collect::<Vec<_>>().into()
 }
 
-fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
+/// What was typed, as the task wants it.
+pub(super) fn spec(matches: &ArgMatches, edge: &Edge) -> Result<Spec> {
+    let typed = Typed::from_arg_matches(matches)?;
     let attempted = match typed.attempted.as_str() {
         "malicious" => Attempted::Malicious,
         "unlabelled" => Attempted::Unlabelled,
@@ -121,7 +123,11 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
         skip_bad: typed.skip_bad,
     };
     let output = edge.output(&typed.output)?;
-    let spec = Spec { format: typed.format, inputs: typed.inputs, options, output };
+    Ok(Spec { format: typed.format, inputs: typed.inputs, options, output })
+}
+
+fn run(matches: &ArgMatches, edge: &Edge) -> Result<Exit> {
+    let spec = spec(matches, edge)?;
     let report = import::run(&spec, &edge.ctx)?;
     edge.show_beside(spec.output.path().is_none(), &report, |page| {
         draw(page, &report, edge.watch.seconds());

@@ -1,7 +1,7 @@
 //! `cormorant inspect`: what is in captures, without keeping flows.
 
 use anyhow::Result;
-use clap::{Args, FromArgMatches};
+use clap::{ArgMatches, Args, FromArgMatches};
 use cormorant_lab::tasks::inspect::{self, CaptureReport, Checksums, Interface, Report, Spec};
 
 use super::inputs::Captures;
@@ -17,7 +17,7 @@ pub(super) static VERB: Verb = Verb {
     notes: "A damaged capture is shown up to its fault; the exit code is then 1.",
     example: &["cormorant inspect samples/hunt.pcapng"],
     args: Typed::augment_args,
-    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+    run: |matches, edge| run(&Typed::from_arg_matches(matches)?, edge),
 };
 
 /// Hosts, VLANs and interfaces shown of one capture.
@@ -31,8 +31,17 @@ struct Typed {
     inputs: Captures,
 }
 
-fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let spec = Spec { captures: typed.inputs.captures.clone(), reading: typed.inputs.reading() };
+/// What was typed, as the task wants it.
+pub(super) fn spec(matches: &ArgMatches, _: &Edge) -> Result<Spec> {
+    Ok(of(&Typed::from_arg_matches(matches)?))
+}
+
+fn of(typed: &Typed) -> Spec {
+    Spec { captures: typed.inputs.captures.clone(), reading: typed.inputs.reading() }
+}
+
+fn run(typed: &Typed, edge: &Edge) -> Result<Exit> {
+    let spec = of(typed);
     let report = inspect::run(&spec, &typed.inputs.context(edge))?;
     edge.show(&report, |page| draw(page, &report))?;
     Ok(edge.tell(&report.faults))

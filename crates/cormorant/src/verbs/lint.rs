@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, FromArgMatches};
+use clap::{ArgMatches, Args, FromArgMatches};
 use cormorant_lab::tasks::lint::{self, Report, Severity, Spec};
 
 use super::{Verb, parts};
@@ -24,7 +24,7 @@ rows that training and test share, faults of well-known data sets
         "cormorant lint learn.parquet || true",
     ],
     args: Typed::augment_args,
-    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+    run,
 };
 
 #[derive(Args)]
@@ -37,8 +37,14 @@ struct Typed {
     test: Vec<PathBuf>,
 }
 
-fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let report = lint::run(&Spec { inputs: typed.inputs, test: typed.test }, &edge.ctx)?;
+/// What was typed, as the task wants it.
+pub(super) fn spec(matches: &ArgMatches, _: &Edge) -> Result<Spec> {
+    let Typed { inputs, test } = Typed::from_arg_matches(matches)?;
+    Ok(Spec { inputs, test })
+}
+
+fn run(matches: &ArgMatches, edge: &Edge) -> Result<Exit> {
+    let report = lint::run(&spec(matches, edge)?, &edge.ctx)?;
     edge.show(&report, |page| draw(page, &report))?;
     let misleading = report.findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(if misleading { Exit::Alerts } else { Exit::Fine })

@@ -12,12 +12,16 @@ mod hunt;
 mod import;
 mod inputs;
 mod inspect;
+mod jobs;
+mod lab;
 mod lint;
 mod list;
 mod man;
 mod parts;
+mod queued;
 mod score;
 mod train;
+mod work;
 
 use anyhow::Result;
 use clap::{ArgMatches, Command};
@@ -55,6 +59,9 @@ pub(crate) static VERBS: &[&Verb] = &[
     &score::VERB,
     &explain::VERB,
     &hunt::VERB,
+    &lab::VERB,
+    &jobs::VERB,
+    &work::VERB,
     &list::VERB,
     &doctor::VERB,
     &completions::VERB,
@@ -73,6 +80,26 @@ impl Verb {
             .about(self.about)
             .help_template(format!("{HELP}\n\n{after}"))
             .after_help(after)
+    }
+}
+
+/// A command with verbs of its own below it.
+fn nested(command: Command, verbs: &[&Verb]) -> Command {
+    command
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommands(verbs.iter().map(|verb| verb.command()))
+}
+
+/// Runs the one that was typed.
+fn run_nested(verbs: &[&Verb], matches: &ArgMatches, edge: &Edge) -> Result<Exit> {
+    let typed = matches
+        .subcommand()
+        .and_then(|(name, own)| verbs.iter().find(|verb| verb.name == name).map(|verb| (verb, own)));
+    match typed {
+        Some((verb, own)) => (verb.run)(own, edge),
+        None => unreachable!("the parser asks for one of them and knows no other"),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, FromArgMatches};
+use clap::{ArgMatches, Args, FromArgMatches};
 use cormorant_lab::tasks::score::{self, Report, Spec};
 
 use super::{Verb, inputs, parts};
@@ -22,7 +22,7 @@ pub(super) static VERB: Verb = Verb {
         "cormorant score hunter.corm samples/hunt.pcapng -o scores.csv",
     ],
     args: Typed::augment_args,
-    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+    run: |matches, edge| run(&Typed::from_arg_matches(matches)?, edge),
 };
 
 #[derive(Args)]
@@ -43,10 +43,23 @@ struct Typed {
     traffic: inputs::Traffic,
 }
 
-fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let output = edge.output(&typed.output)?;
-    let reading = typed.traffic.reading();
-    let spec = Spec { model: typed.model, inputs: typed.inputs, reading, threshold: typed.threshold, output };
+/// What was typed, as the task wants it.
+pub(super) fn spec(matches: &ArgMatches, edge: &Edge) -> Result<Spec> {
+    of(&Typed::from_arg_matches(matches)?, edge)
+}
+
+fn of(typed: &Typed, edge: &Edge) -> Result<Spec> {
+    Ok(Spec {
+        model: typed.model.clone(),
+        inputs: typed.inputs.clone(),
+        reading: typed.traffic.reading(),
+        threshold: typed.threshold,
+        output: edge.output(&typed.output)?,
+    })
+}
+
+fn run(typed: &Typed, edge: &Edge) -> Result<Exit> {
+    let spec = of(typed, edge)?;
     let report = score::run(&spec, &typed.traffic.context(edge))?;
     edge.show_beside(spec.output.path().is_none(), &report, |page| {
         draw(page, &report, edge.watch.seconds());

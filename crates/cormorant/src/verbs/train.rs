@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, FromArgMatches};
+use clap::{ArgMatches, Args, FromArgMatches};
 use cormorant_lab::tasks::train::{self, Importance, ModelCard, Report, Spec};
 
 use super::inputs::{Timeouts, parameters};
@@ -25,7 +25,7 @@ Metrics are of rows held out of the fit; the model in the file learnt from all."
         "cormorant train learn.parquet -m random-forest -p trees=200 -o hunter.corm",
     ],
     args: Typed::augment_args,
-    run: |matches, edge| run(Typed::from_arg_matches(matches)?, edge),
+    run,
 };
 
 /// Features shown of those that matter.
@@ -85,8 +85,10 @@ struct Typed {
     output: PathBuf,
 }
 
-fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
-    let spec = Spec {
+/// What was typed, as the task wants it.
+pub(super) fn spec(matches: &ArgMatches, _: &Edge) -> Result<Spec> {
+    let typed = Typed::from_arg_matches(matches)?;
+    Ok(Spec {
         inputs: typed.inputs,
         labels: typed.labels,
         sets: typed.features,
@@ -104,7 +106,11 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
         space: typed.space,
         objective: typed.objective,
         output: typed.output,
-    };
+    })
+}
+
+fn run(matches: &ArgMatches, edge: &Edge) -> Result<Exit> {
+    let spec = spec(matches, edge)?;
     let report = train::run(&spec, &edge.ctx)?;
     edge.show(&report, |page| draw(page, &report, edge.watch.seconds()))?;
     Ok(edge.tell(&report.faults))

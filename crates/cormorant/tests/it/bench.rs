@@ -129,7 +129,9 @@ impl Bench {
             .current_dir(self.folder.path())
             .env("PATH", path)
             .env("LC_ALL", "C.UTF-8")
-            .env("TERM", "xterm-256color");
+            .env("TERM", "xterm-256color")
+            // Labs of tests lie with the test.
+            .env("XDG_DATA_HOME", self.folder.path());
         let ours = std::env::vars_os().map(|(name, _)| name);
         ours.filter(|name| name.to_string_lossy().starts_with("CORMORANT_")).for_each(|name| {
             command.env_remove(name);

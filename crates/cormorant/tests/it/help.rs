@@ -2,7 +2,7 @@
 
 use crate::bench::Bench;
 
-const VERBS: [&str; 16] = [
+const VERBS: &[&str] = &[
     "demo",
     "capture",
     "inspect",
@@ -15,10 +15,28 @@ const VERBS: [&str; 16] = [
     "score",
     "explain",
     "hunt",
+    "lab",
+    "jobs",
+    "work",
     "list",
     "doctor",
     "completions",
     "man",
+];
+
+/// Verbs that have verbs of their own below them.
+const NESTED: [&str; 11] = [
+    "lab show",
+    "lab verify",
+    "lab backup",
+    "lab restore",
+    "lab gc",
+    "jobs add",
+    "jobs list",
+    "jobs show",
+    "jobs fetch",
+    "jobs cancel",
+    "jobs retry",
 ];
 
 #[test]
@@ -30,6 +48,8 @@ fn every_verb_is_listed_and_helps() {
             overview.lines().any(|line| line.trim_start().starts_with(verb)),
             "{verb} is not in\n{overview}"
         );
+    }
+    for verb in VERBS.iter().copied().chain(NESTED) {
         let help = bench.fine(&format!("{verb} --help")).stdout;
         let wide: Vec<_> = help.lines().filter(|line| line.chars().count() > 80).collect();
         let example = |line: &&str| line.starts_with("  cormorant");
@@ -39,7 +59,7 @@ fn every_verb_is_listed_and_helps() {
 
 #[test]
 fn examples_run_as_printed() {
-    for verb in VERBS {
+    for verb in VERBS.iter().copied().chain(NESTED) {
         let bench = Bench::new();
         for line in examples(&bench, verb) {
             let outcome = bench.shell(&line);

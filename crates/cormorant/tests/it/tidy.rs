@@ -20,6 +20,10 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[("cormorant", &["afpacket", "net"])]
 /// Only these may name a library of this kind: async runtimes, HTTP, terminals and argument parsers live at the edge.
 const ONLY_AT_THE_EDGE: &[&str] = &["tokio", "axum", "hyper", "clap", "indicatif", "comfy-table", "anyhow"];
 
+/// The one file below the edge that drives something asynchronous, and what it may name for it.
+const DRIVER: &str = "crates/lab/src/store/driver.rs";
+const ONLY_IN_THE_DRIVER: &[&str] = &["tokio", "sqlx"];
+
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "manager", "misc"];
 
@@ -63,10 +67,34 @@ fn crates_depend_in_one_direction() {
             ONLY_AT_THE_EDGE
                 .iter()
                 .filter(|edge| {
-                    name != "cormorant" && manifest.lines().any(|line| line.starts_with(&format!("{edge}.")))
+                    let driven = name == "lab" && ONLY_IN_THE_DRIVER.contains(*edge);
+                    name != "cormorant"
+                        && !driven
+                        && manifest.lines().any(|line| line.starts_with(&format!("{edge}.")))
                 })
                 .map(|edge| format!("crates/{name} uses {edge}, which belongs to crates/cormorant")),
         );
+    }
+    report(&wrong);
+}
+
+#[test]
+fn one_file_of_the_lab_knows_the_database_driver() {
+    let mut wrong = Vec::new();
+    for path in rust_files().iter().filter(|path| shown(path).starts_with("crates/lab/src")) {
+        let text = read(path);
+        let names = |library: &&&str| {
+            let code = text.lines().map(|line| line.split("//").next().unwrap_or(""));
+            code.into_iter().any(|code| code.contains(&format!("{library}::")))
+        };
+        if shown(path) != DRIVER {
+            wrong.extend(
+                ONLY_IN_THE_DRIVER
+                    .iter()
+                    .filter(names)
+                    .map(|library| format!("{} names {library}, which belongs to {DRIVER}", shown(path))),
+            );
+        }
     }
     report(&wrong);
 }

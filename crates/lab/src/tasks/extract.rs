@@ -125,6 +125,9 @@ pub fn run(spec: &Spec, ctx: &Ctx) -> Result<Report, LabError> {
     })
 }
 
+/// How a note begins that tells of an earlier run: the one thing in a report that two laps may not share.
+pub(crate) const RESUMED: &str = "an earlier run had finished";
+
 /// Reads the captures that no earlier run has finished, keeping each, and puts the table together from all of them.
 fn go_on(
     spec: &Spec,
@@ -147,7 +150,7 @@ fn go_on(
     }
     let (finished, captures) = (opened.iter().flatten().count(), sources.captures.len());
     if finished > 0 {
-        table.notes.push(format!("an earlier run had finished {finished} of {captures} captures"));
+        table.notes.push(format!("{RESUMED} {finished} of {captures} captures"));
     }
     let by_name = |name: &str| pending.captures.iter().find(|source| source.name == name);
     let mut rest = recipe
