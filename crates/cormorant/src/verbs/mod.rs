@@ -11,10 +11,12 @@ mod hunt;
 mod import;
 mod inputs;
 mod inspect;
+mod label;
 mod lint;
 mod list;
 mod man;
 mod parts;
+mod questions;
 mod score;
 mod train;
 
@@ -53,6 +55,7 @@ pub(crate) static VERBS: &[&Verb] = &[
     &evaluate::VERB,
     &score::VERB,
     &hunt::VERB,
+    &label::VERB,
     &list::VERB,
     &doctor::VERB,
     &completions::VERB,

@@ -2,7 +2,7 @@
 
 use crate::bench::Bench;
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "demo",
     "capture",
     "inspect",
@@ -13,6 +13,7 @@ const VERBS: [&str; 14] = [
     "evaluate",
     "score",
     "hunt",
+    "label",
     "list",
     "doctor",
     "completions",

@@ -6,6 +6,7 @@ mod errors;
 mod help;
 mod json;
 mod keeping;
+mod label;
 #[cfg(target_os = "linux")]
 mod live;
 mod looks;

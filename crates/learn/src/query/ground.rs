@@ -37,6 +37,8 @@ pub struct Ground {
     /// The pool as the model wants it, where that is not as the strategies do.
     own: Option<Matrix>,
     categorical: Option<Vec<bool>>,
+    /// Feature of the table that each column of the model was made from.
+    features: Vec<usize>,
     validation: Option<Validation>,
     searched: Mutex<Vec<Searched>>,
 }
@@ -102,6 +104,7 @@ impl Ground {
             pool: Pool::new(x, alike)?,
             model,
             own,
+            features: prep.columns().iter().map(|column| column.source).collect(),
             categorical: (model.takes_categories && categorical.contains(&true)).then_some(categorical),
             validation,
             searched: Mutex::new(Vec::new()),
@@ -145,6 +148,19 @@ impl Ground {
         let y: Vec<u32> = malicious.iter().map(|&malicious| u32::from(malicious)).collect();
         let data = Train { weights, categorical: self.categorical.as_deref(), ..Train::labelled(&x, &y, 2) };
         (self.model.build)(params)?.fit(&data, ctx)
+    }
+
+    /// What each feature of the table adds to a row's margin towards malicious, the most telling first; `None` where the model
+    /// cannot say.
+    pub(super) fn contributions(&self, model: &dyn Model, row: u32) -> Option<Vec<(usize, f64)>> {
+        let by_column = model.contributions(self.x().row(row as usize), 1)?;
+        let mut sums: BTreeMap<usize, f64> = BTreeMap::new();
+        for (&feature, value) in self.features.iter().zip(by_column.values) {
+            *sums.entry(feature).or_default() += value;
+        }
+        let mut sums: Vec<(usize, f64)> = sums.into_iter().collect();
+        sums.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
+        Some(sums)
     }
 
     /// What a model says of every row of the pool.

@@ -132,6 +132,13 @@ impl<'a> Round<'a> {
         &self.scores
     }
 
+    /// What each feature of the table adds to a row's margin towards malicious, the most telling first; `None` without a model or
+    /// where it cannot say.
+    #[must_use]
+    pub fn contributions(&self, row: u32) -> Option<Vec<(usize, f64)>> {
+        self.ground.contributions(self.model()?, row)
+    }
+
     pub(super) fn ground(&self) -> &'a Ground {
         self.ground
     }

@@ -13,5 +13,6 @@ mod mutate;
 mod pipeline;
 mod preparations;
 mod procedures;
+mod query;
 mod splits;
 mod trees;

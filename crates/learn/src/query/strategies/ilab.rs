@@ -82,3 +82,35 @@ impl Ilab {
         Asked::new(view, before).take(&order, self.uncertain).into_iter().map(query).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::Matrix;
+    use crate::query::view::tests::World;
+
+    #[test]
+    fn rows_of_probability_0_are_asked_as_benign_ones() {
+        let x = Matrix::from_values(6, 1, (0..6).map(f64::from).collect());
+        let world = World::new(x, vec![0.0, 0.0, 0.5, 0.6, 1.0, 1.0], &[]);
+        let within = vec![super::super::by_family::Way::Centre];
+        let ilab = Ilab { uncertain: 0, families: ByFamily { queries: 9, within, c: 1.0 } };
+        let rows = |group| {
+            let queries = ilab.ask(&world.view(), group, &[], &Ctx::new(0, 1)).unwrap();
+            let mut rows: Vec<u32> = queries.iter().map(|query| query.row).collect();
+            rows.sort_unstable();
+            rows
+        };
+        assert_eq!((rows(Group::Benign), rows(Group::Malicious)), (vec![0, 1, 2], vec![3, 4, 5]));
+    }
+
+    #[test]
+    fn uncertain_rows_are_the_nearest_to_a_half() {
+        let x = Matrix::from_values(4, 1, (0..4).map(f64::from).collect());
+        let world = World::new(x, vec![0.1, 0.45, 0.52, 0.9], &[]);
+        let ilab = Ilab { uncertain: 2, families: ByFamily { queries: 0, within: Vec::new(), c: 1.0 } };
+        let queries = ilab.ask(&world.view(), Group::Uncertain, &[], &Ctx::new(0, 1)).unwrap();
+        assert_eq!(queries.iter().map(|query| query.row).collect::<Vec<_>>(), [2, 1]);
+        assert!(queries.iter().all(|query| query.suggestion.is_none()));
+    }
+}
