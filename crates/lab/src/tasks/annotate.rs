@@ -259,7 +259,7 @@ impl Session<'_> {
             let (field, column) = features[feature];
             (field.name.clone(), column.text(row), adds)
         };
-        let reasons = match round.contributions(query.row) {
+        let reasons = match None::<Vec<(usize, f64)>> {
             Some(parts) => {
                 parts.into_iter().take(REASONS).map(|(feature, adds)| shown(feature, Some(adds))).collect()
             }

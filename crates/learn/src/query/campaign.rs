@@ -230,9 +230,11 @@ pub struct State {
     pub at_start: BTreeMap<u32, Annotation>,
     /// Rows left out when the iteration began.
     pub left_out_at_start: BTreeSet<u32>,
-    /// What was known when hyperparameters were last searched: at the first iteration with both labels, and then whenever an
-    /// iteration begins with at least twice as many labels.
+    /// What hyperparameters are searched on for this iteration; empty = they are at their defaults.
     pub searched: BTreeMap<u32, Annotation>,
+    /// What they are searched on for the next one: what was known at the first iteration with both labels, and then whenever an
+    /// iteration began with at least twice as many. An iteration late, so that a search can run while the expert answers.
+    pub to_search: BTreeMap<u32, Annotation>,
     /// Answers given and not taken back.
     pub spent: u64,
     /// The same when the iteration began.
@@ -268,6 +270,7 @@ impl State {
             at_start: spec.initial.clone(),
             left_out_at_start: BTreeSet::new(),
             searched: BTreeMap::new(),
+            to_search: BTreeMap::new(),
             spent: 0,
             spent_at_start: 0,
             moved: true,
@@ -379,10 +382,11 @@ impl State {
         self.at_start.clone_from(&self.labels);
         self.left_out_at_start.clone_from(&self.left_out);
         self.spent_at_start = self.spent;
+        self.searched.clone_from(&self.to_search);
         if both_known(&self.at_start)
-            && (self.searched.is_empty() || self.at_start.len() >= 2 * self.searched.len())
+            && (self.to_search.is_empty() || self.at_start.len() >= 2 * self.to_search.len())
         {
-            self.searched.clone_from(&self.at_start);
+            self.to_search.clone_from(&self.at_start);
         }
     }
 
@@ -533,14 +537,17 @@ mod tests {
     fn hyperparameters_are_searched_when_labels_have_doubled() {
         let spec = CampaignSpec::new("random", 999, 0);
         let mut events = Vec::new();
-        let mut searched = Vec::new();
+        let (mut searched, mut to_search) = (Vec::new(), Vec::new());
         for row in 0..40 {
             events.push(answer(row, row % 2 == 0, "", "a"));
             events.push(Event::Next);
-            searched.push(replay(&spec, &events).searched.len());
+            let state = replay(&spec, &events);
+            searched.push(state.searched.len());
+            to_search.push(state.to_search.len());
         }
-        searched.dedup();
-        assert_eq!(searched, [0, 2, 4, 8, 16, 32]);
+        assert_eq!(searched[1..], to_search[..39], "what is searched now is used in the next iteration");
+        to_search.dedup();
+        assert_eq!(to_search, [0, 2, 4, 8, 16, 32]);
     }
 
     #[test]

@@ -72,15 +72,12 @@ impl Pool {
     /// two rows on either side of one of its planes are in two cells however near they are.
     pub(super) fn cells(&self) -> &[u32] {
         self.cells.get_or_init(|| {
-            let codes: Vec<u64> = (0..self.rows()).into_par_iter().map(|row| self.code(row)).collect();
             let mut numbers: HashMap<u64, u32> = HashMap::new();
-            codes
-                .into_iter()
-                .map(|code| {
-                    let next = numbers.len() as u32;
-                    *numbers.entry(code).or_insert(next)
-                })
-                .collect()
+            let number = |row: usize| {
+                let next = numbers.len() as u32;
+                *numbers.entry(self.code(row)).or_insert(next)
+            };
+            (0..self.rows()).map(number).collect()
         })
     }
 

@@ -28,7 +28,8 @@ pub struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    /// Teaches the model what was known when the iteration began, after searching its hyperparameters where that is due.
+    /// Teaches the model what was known when the iteration began. Its hyperparameters were searched in the iteration before
+    /// ([`Round::search_ahead`]); where that was not done, it is done now.
     ///
     /// # Errors
     /// [`LearnError`] for a bad spec, of the fit, or [`LearnError::Cancelled`].
@@ -106,6 +107,14 @@ impl<'a> Round<'a> {
     pub fn all(&mut self, ctx: &Ctx) -> Result<&[Query], LearnError> {
         while self.next_group(ctx)?.is_some() {}
         Ok(&self.queries)
+    }
+
+    /// Searches the hyperparameters of the next iteration, where that is due: something to do while the expert answers.
+    ///
+    /// # Errors
+    /// [`LearnError`] of a fit.
+    pub fn search_ahead(&self, ctx: &Ctx) -> Result<(), LearnError> {
+        self.ground.hyperparameters(self.spec, &self.state.to_search, ctx).map(|_| ())
     }
 
     /// The queries worked out so far.
