@@ -79,6 +79,9 @@ struct Typed {
     /// Leave the model's parameters at their defaults
     #[arg(long)]
     no_search: bool,
+    /// Rows nearer than so many standard deviations in every column are one question
+    #[arg(long, value_name = "DISTANCE", default_value = "0.1")]
+    alike: f64,
     /// Malicious and benign rows labelled at first, of the most common families
     #[arg(long, value_name = "M,B", default_value = "7,13", value_parser = pair)]
     initial: (u64, u64),
@@ -119,6 +122,7 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
         model: typed.model,
         params: parameters(&typed.param)?,
         search: !typed.no_search,
+        alike: typed.alike,
         budget: typed.budget,
         seeds: typed.seeds,
         initial: typed.initial,
@@ -144,6 +148,7 @@ fn annotate(typed: Typed, edge: &Edge) -> Result<Exit> {
         model: typed.model,
         params: parameters(&typed.param)?,
         search: !typed.no_search,
+        alike: typed.alike,
         budget: typed.budget,
         campaign: typed.campaign,
         annotations: typed.annotations,

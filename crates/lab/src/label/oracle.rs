@@ -9,7 +9,7 @@ use cormorant_learn::LearnError;
 use cormorant_learn::cluster::kmeans::KMeans;
 use cormorant_learn::models;
 use cormorant_learn::prep::{Labels, Preparation, default_steps};
-use cormorant_learn::query::campaign::{ALIKE, CampaignSpec, Event, Ground, Round, State};
+use cormorant_learn::query::campaign::{CampaignSpec, Event, Ground, Round, State};
 use cormorant_learn::query::monitor::{self, ByLabel, SuggestionAccuracy};
 use cormorant_learn::query::{Annotation, OTHER};
 use cormorant_learn::rng;
@@ -54,6 +54,8 @@ pub struct Iteration {
     pub seconds: f64,
     /// Seconds until those of the first group were.
     pub seconds_to_first: f64,
+    /// Seconds that the search for the next iteration's hyperparameters took, while an expert would answer.
+    pub seconds_ahead: f64,
     /// How right the suggestions were.
     pub suggestions: SuggestionAccuracy,
     /// Labels in all that the target may take, as far as one can tell.
@@ -154,7 +156,7 @@ impl Scene {
         let annotations: Vec<Annotation> = pool.iter().map(|&row| truth.annotations[row].clone()).collect();
         let of_validation = (!validation.is_empty()).then(|| truth.table.take_rows(&validation));
         let ground =
-            Ground::new(&truth.table.take_rows(&pool), of_validation.as_ref(), &spec.model, ALIKE, ctx)?;
+            Ground::new(&truth.table.take_rows(&pool), of_validation.as_ref(), &spec.model, spec.alike, ctx)?;
         let mut initial = BTreeMap::new();
         for (malicious, count) in [(true, spec.initial.0), (false, spec.initial.1)] {
             for row in first_rows(&annotations, malicious, count as usize, seed) {
@@ -181,6 +183,7 @@ impl Scene {
             model_params: spec.params.clone(),
             search: spec.search,
             initial: self.initial.clone(),
+            alike: spec.alike,
             ..CampaignSpec::new(strategy, spec.budget, self.seed)
         };
         let mut log: Vec<Event> = Vec::new();
@@ -226,6 +229,8 @@ impl Scene {
         let first = clock() - begun;
         round.all(ctx)?;
         let seconds = clock() - begun;
+        round.search_ahead(ctx)?;
+        let seconds_ahead = clock() - begun - seconds;
         let answers: Vec<Event> = round
             .queries()
             .iter()
@@ -250,6 +255,7 @@ impl Scene {
             detection: validation.and_then(|one| one.detection),
             seconds,
             seconds_to_first: first,
+            seconds_ahead,
             suggestions,
             labels_needed: None,
             advice: None,

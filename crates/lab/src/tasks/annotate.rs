@@ -37,6 +37,8 @@ pub struct Spec {
     pub params: BTreeMap<String, String>,
     /// Whether its other parameters are searched as labels grow.
     pub search: bool,
+    /// Rows closer than this in every prepared column are one question.
+    pub alike: f64,
     /// Answers.
     pub budget: u64,
     /// The file of the campaign; one that exists is taken up with the spec it has.
@@ -173,6 +175,7 @@ fn opened(
         model: spec.model.clone(),
         model_params: spec.params.clone(),
         search: spec.search,
+        alike: spec.alike,
         initial,
         ..CampaignSpec::new(&spec.strategy, spec.budget, ctx.seed)
     };
@@ -259,7 +262,7 @@ impl Session<'_> {
             let (field, column) = features[feature];
             (field.name.clone(), column.text(row), adds)
         };
-        let reasons = match None::<Vec<(usize, f64)>> {
+        let reasons = match round.contributions(query.row) {
             Some(parts) => {
                 parts.into_iter().take(REASONS).map(|(feature, adds)| shown(feature, Some(adds))).collect()
             }

@@ -40,6 +40,8 @@ pub struct Spec {
     pub params: BTreeMap<String, String>,
     /// Whether its other parameters are searched as labels grow.
     pub search: bool,
+    /// Rows closer than this in every prepared column are one question.
+    pub alike: f64,
     /// Answers.
     pub budget: u64,
     /// Campaigns of each strategy, with seeds counted from that of the context.

@@ -6,9 +6,11 @@ use super::Annotation;
 use super::pool::Pool;
 use crate::LearnError;
 use crate::ctx::Ctx;
-use crate::estimator::{Model, Train};
-use crate::models;
-use crate::params::{ParamKind, ParamSpec, Params};
+use crate::linear::design::Design;
+use crate::linear::objective::{Loss, Objective, Penalty, sigmoid, softmax};
+use crate::linear::sums::Sums;
+use crate::linear::{Stop, lbfgs};
+use crate::params::{ParamKind, ParamSpec};
 
 /// The parameter of strategies that have a model of families.
 pub(super) const FAMILY_C: ParamSpec = ParamSpec {
@@ -18,9 +20,8 @@ pub(super) const FAMILY_C: ParamSpec = ParamSpec {
     doc: "Inverse strength of the L2 penalty of the model of families.",
 };
 
-/// How near its minimum the model is fitted: it only ranks rows.
-const ENOUGH: &str = "1e-4";
-const STEPS: &str = "100";
+/// How near its minimum the model is fitted: it only ranks rows, and someone waits for it.
+const ENOUGH: Stop = Stop { gap: 3e-3, steps: 40 };
 
 /// A fitted model of families.
 pub(super) struct Families {
@@ -28,7 +29,7 @@ pub(super) struct Families {
     pub(super) names: Vec<String>,
     /// Labelled rows and the place of their family in `names`.
     pub(super) labelled: Vec<(u32, u32)>,
-    model: Box<dyn Model>,
+    sums: Sums,
 }
 
 /// What the model says of a row.
@@ -65,30 +66,37 @@ impl Families {
             labelled.into_iter().map(|(row, family)| (row, places[family])).collect();
         let rows: Vec<usize> = labelled.iter().map(|(row, _)| *row as usize).collect();
         let y: Vec<u32> = labelled.iter().map(|(_, family)| *family).collect();
-        let given = [("C", c.to_string()), ("tol", ENOUGH.to_owned()), ("max_iter", STEPS.to_owned())];
-        let given = given.map(|(name, value)| (name.to_owned(), value)).into();
-        let spec = models::find("logistic")?;
-        let estimator = (spec.build)(&Params::check(spec.name, spec.params, &given)?)?;
         let x = pool.x().take_rows(&rows);
-        let model = estimator.fit(&Train::labelled(&x, &y, names.len()), ctx)?;
-        Ok(Self { names, labelled, model })
+        let penalty = Penalty { c, l1: 0.0, l2: 1.0, intercept_scaling: None };
+        // A few hundred rows are not worth more than one thread.
+        let ctx = ctx.single_threaded();
+        let sums = ctx.install(|| -> Result<Sums, LearnError> {
+            let design = Design::new((&x).into(), true);
+            let weights = vec![1.0; y.len()];
+            let objective = Objective::new(&design, &y, names.len(), &weights, Loss::Logistic, penalty);
+            let solution = lbfgs::minimise(&objective, objective.start(), ENOUGH, &ctx)?;
+            Ok(Sums::new(&design, &solution.theta))
+        })??;
+        Ok(Self { names, labelled, sums })
     }
 
     /// What it says of these rows.
     pub(super) fn guess(&self, pool: &Pool, rows: &[u32], ctx: &Ctx) -> Result<Vec<Guess>, LearnError> {
-        let outputs = self.model.outputs();
-        pool.of_rows(rows, ctx, |_, x| {
-            let mut scores = vec![0.0; outputs];
-            self.model.score_row(x, &mut scores);
-            guess(&scores)
-        })
+        pool.of_rows(rows, ctx, |_, x| guess(&self.probabilities(x)))
     }
 
     /// The probability of each family for a row.
     pub(super) fn probabilities(&self, x: &[f64]) -> Vec<f64> {
-        let mut scores = vec![0.0; self.model.outputs()];
-        self.model.score_row(x, &mut scores);
-        scores
+        let mut scores = vec![0.0; self.names.len()];
+        self.sums.margins(x, &mut scores);
+        match scores[..] {
+            // Of two families only the margin of the second is given.
+            [margin, _] => vec![sigmoid(-margin), sigmoid(margin)],
+            _ => {
+                softmax(&mut scores);
+                scores
+            }
+        }
     }
 }
 

@@ -19,10 +19,28 @@ use crate::rng;
 /// Where in each family queries are taken.
 pub(super) const WITHIN: ParamSpec = ParamSpec {
     name: "within",
-    kind: ParamKind::Choice(&["centre-edge", "centre", "edge", "uncertain", "random"]),
-    default: "centre-edge",
-    doc: "Which rows of a family: half the most and half the least typical, one of these, those whose family is least \
-          certain, or any.",
+    kind: ParamKind::Choice(&[
+        "centre-edge",
+        "centre-edge-boundary",
+        "edge-boundary",
+        "centre",
+        "edge",
+        "boundary",
+        "uncertain",
+        "random",
+    ]),
+    default: "centre-edge-boundary",
+    doc: "Which rows of a family, in equal parts: `centre` the most and `edge` the least typical, `boundary` those the \
+          model is least sure are malicious or benign, `uncertain` those whose family is least certain, `random` any.",
+};
+
+/// When a family is known well enough.
+pub(super) const CONFIRMED: ParamSpec = ParamSpec {
+    name: "confirmed",
+    kind: ParamKind::Int { min: 1, max: 1_000_000 },
+    default: "10",
+    doc: "From so many labelled rows on a family's centre is asked about once an iteration, and the rest of its share is \
+          taken elsewhere in it.",
 };
 
 /// How queries are taken from families.
@@ -30,6 +48,8 @@ pub(super) struct ByFamily {
     /// Queries in all.
     pub(super) queries: usize,
     pub(super) within: Vec<Way>,
+    /// Labelled rows from which on a family's centre is asked about once.
+    pub(super) confirmed: usize,
     /// C of the model of families.
     pub(super) c: f64,
 }
@@ -39,20 +59,23 @@ pub(super) struct ByFamily {
 pub(super) enum Way {
     Centre,
     Edge,
+    Boundary,
     Uncertain,
     Random,
 }
 
 impl ByFamily {
     pub(super) fn of(params: &Params, queries: &str) -> Self {
-        let within = match params.text("within") {
-            "centre" => vec![Way::Centre],
-            "edge" => vec![Way::Edge],
-            "uncertain" => vec![Way::Uncertain],
-            "random" => vec![Way::Random],
-            _ => vec![Way::Centre, Way::Edge],
+        let way = |word: &str| match word {
+            "centre" => Way::Centre,
+            "edge" => Way::Edge,
+            "boundary" => Way::Boundary,
+            "uncertain" => Way::Uncertain,
+            _ => Way::Random,
         };
-        Self { queries: params.int(queries), within, c: params.float("family_C") }
+        let within = params.text("within").split('-').map(way).collect();
+        let confirmed = params.int("confirmed");
+        Self { queries: params.int(queries), within, confirmed, c: params.float("family_C") }
     }
 
     /// Queries among `rows`, with families from the rows labelled `label` (`None` = all labelled rows).
@@ -75,8 +98,10 @@ impl ByFamily {
             Some(label) => vec![label; model.names.len()],
             None => majorities(view, &model.names),
         };
-        let sorted =
-            Sorted { view, group, rows, guesses: &guesses, typical: &typical, names: &model.names, labels };
+        let mut known = vec![0; model.names.len()];
+        model.labelled.iter().for_each(|(_, family)| known[*family as usize] += 1);
+        let (guesses, typical, names) = (&guesses[..], &typical[..], &model.names[..]);
+        let sorted = Sorted { view, group, rows, guesses, typical, names, labels, known };
         Ok(self.select(&sorted, before))
     }
 
@@ -130,7 +155,7 @@ impl ByFamily {
         queries
     }
 
-    /// Takes a family's share: each way its part, the last the rest.
+    /// Takes a family's share: each way its part, the last the rest; of a confirmed family's centre one row at most.
     #[allow(clippy::too_many_arguments)]
     fn take(
         &self,
@@ -143,8 +168,13 @@ impl ByFamily {
         queries: &mut Vec<Query>,
     ) {
         let mut left = share;
+        let confirmed = sorted.known[family] >= self.confirmed && self.within.len() > 1;
         for (number, &way) in self.within.iter().enumerate() {
-            let part = if number + 1 == self.within.len() { left } else { share / self.within.len() };
+            let ways_left = self.within.len() - number;
+            let part = match way {
+                Way::Centre if confirmed => left.min(1).min(share / self.within.len()),
+                _ => left / ways_left,
+            };
             if part == 0 {
                 continue;
             }
@@ -167,6 +197,8 @@ struct Sorted<'a> {
     names: &'a [String],
     /// Label of each family.
     labels: Vec<bool>,
+    /// Labelled rows of each family.
+    known: Vec<usize>,
 }
 
 impl Sorted<'_> {
@@ -182,6 +214,7 @@ impl Sorted<'_> {
         match way {
             Way::Centre => ranked(&rows, |at| -self.typical[members[at]]),
             Way::Edge => ranked(&rows, |at| self.typical[members[at]]),
+            Way::Boundary => ranked(&rows, |at| (self.view.scores[rows[at] as usize] - 0.5).abs()),
             Way::Uncertain => ranked(&rows, |at| -self.guesses[members[at]].entropy),
             Way::Random => {
                 shuffled(self.view, &rows, "rows of a family", (family as u64) << 2 | self.group as u64)
@@ -207,6 +240,16 @@ impl Sorted<'_> {
                 ),
                 Figure { name: "log-likelihood", value: typical },
             ),
+            Way::Boundary => {
+                let score = self.view.scores[row as usize];
+                (
+                    None,
+                    format!(
+                        "of the rows taken for `{name}` one of the least sure: probability {score:.3} of being malicious"
+                    ),
+                    Figure { name: "probability", value: score },
+                )
+            }
             Way::Uncertain => (
                 None,
                 format!("taken for `{name}`, but nearly as likely of another family"),

@@ -1,7 +1,7 @@
 //! ILAB (Beaugnon, Chifflier and Bach 2017): uncertain rows for the boundary, then both ends of every malicious and of
 //! every benign family.
 
-use super::by_family::{ByFamily, WITHIN};
+use super::by_family::{ByFamily, CONFIRMED, WITHIN};
 use super::plain;
 use crate::LearnError;
 use crate::ctx::Ctx;
@@ -29,6 +29,7 @@ pub(super) static SPEC: StrategySpec = StrategySpec {
             doc: "Rows in an iteration taken for malicious, and as many taken for benign.",
         },
         WITHIN,
+        CONFIRMED,
         FAMILY_C,
     ],
     build: |params| {
@@ -94,7 +95,7 @@ mod tests {
         let x = Matrix::from_values(6, 1, (0..6).map(f64::from).collect());
         let world = World::new(x, vec![0.0, 0.0, 0.5, 0.6, 1.0, 1.0], &[]);
         let within = vec![super::super::by_family::Way::Centre];
-        let ilab = Ilab { uncertain: 0, families: ByFamily { queries: 9, within, c: 1.0 } };
+        let ilab = Ilab { uncertain: 0, families: ByFamily { queries: 9, within, confirmed: 10, c: 1.0 } };
         let rows = |group| {
             let queries = ilab.ask(&world.view(), group, &[], &Ctx::new(0, 1)).unwrap();
             let mut rows: Vec<u32> = queries.iter().map(|query| query.row).collect();
@@ -108,7 +109,10 @@ mod tests {
     fn uncertain_rows_are_the_nearest_to_a_half() {
         let x = Matrix::from_values(4, 1, (0..4).map(f64::from).collect());
         let world = World::new(x, vec![0.1, 0.45, 0.52, 0.9], &[]);
-        let ilab = Ilab { uncertain: 2, families: ByFamily { queries: 0, within: Vec::new(), c: 1.0 } };
+        let ilab = Ilab {
+            uncertain: 2,
+            families: ByFamily { queries: 0, within: Vec::new(), confirmed: 10, c: 1.0 },
+        };
         let queries = ilab.ask(&world.view(), Group::Uncertain, &[], &Ctx::new(0, 1)).unwrap();
         assert_eq!(queries.iter().map(|query| query.row).collect::<Vec<_>>(), [2, 1]);
         assert!(queries.iter().all(|query| query.suggestion.is_none()));

@@ -1,6 +1,6 @@
 //! Rare category detection: families of all labels together, by SecuML's two models or by Pelleg and Moore's mixture.
 
-use super::by_family::{ByFamily, WITHIN};
+use super::by_family::{ByFamily, CONFIRMED, WITHIN};
 use super::mixture::Mixture;
 use super::{ALL, BATCH};
 use crate::LearnError;
@@ -24,6 +24,7 @@ pub(super) static SPEC: StrategySpec = StrategySpec {
             doc: "What says which family a row is of.",
         },
         WITHIN,
+        CONFIRMED,
         FAMILY_C,
         ParamSpec {
             name: "max_iter",
