@@ -16,7 +16,7 @@ use crate::params::{ParamKind, ParamSpec};
 pub(super) const FAMILY_C: ParamSpec = ParamSpec {
     name: "family_C",
     kind: ParamKind::Float { min: 1e-6, max: 1e6 },
-    default: "1",
+    default: "0.1",
     doc: "Inverse strength of the L2 penalty of the model of families.",
 };
 

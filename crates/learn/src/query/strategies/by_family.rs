@@ -29,7 +29,7 @@ pub(super) const WITHIN: ParamSpec = ParamSpec {
         "uncertain",
         "random",
     ]),
-    default: "centre-edge-boundary",
+    default: "centre-edge",
     doc: "Which rows of a family, in equal parts: `centre` the most and `edge` the least typical, `boundary` those the \
           model is least sure are malicious or benign, `uncertain` those whose family is least certain, `random` any.",
 };
@@ -38,7 +38,7 @@ pub(super) const WITHIN: ParamSpec = ParamSpec {
 pub(super) const CONFIRMED: ParamSpec = ParamSpec {
     name: "confirmed",
     kind: ParamKind::Int { min: 1, max: 1_000_000 },
-    default: "10",
+    default: "1",
     doc: "From so many labelled rows on a family's centre is asked about once an iteration, and the rest of its share is \
           taken elsewhere in it.",
 };
