@@ -5,6 +5,7 @@ use cormorant_learn::eval::split::SPLITS;
 use cormorant_learn::models::MODELS;
 use cormorant_learn::params::ParamSpec;
 use cormorant_learn::prep::PREPARATIONS;
+use cormorant_learn::query::STRATEGIES;
 use cormorant_net::features::frames::{FRAME_SETS, FrameSet};
 use cormorant_net::features::{ColumnKind, FEATURE_SETS, RowField, RowKind, SetSpec, identity, range};
 use serde::Serialize;
@@ -19,7 +20,7 @@ pub struct Catalogue {
     /// Learning algorithms.
     pub models: Vec<Model>,
     /// Ways to choose what an expert is asked.
-    pub strategies: Vec<Named>,
+    pub strategies: Vec<Strategy>,
     /// Table formats.
     pub formats: Vec<Named>,
     /// Ways to hold rows out.
@@ -119,6 +120,17 @@ pub struct Preparation {
     pub params: Vec<Param>,
 }
 
+/// A way to choose what an expert is asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Strategy {
+    /// As given to `--strategy`.
+    pub name: &'static str,
+    /// What it asks and why, with its source.
+    pub doc: &'static str,
+    /// Its parameters.
+    pub params: Vec<Param>,
+}
+
 /// A name and what it stands for.
 #[derive(Clone, Debug, Serialize)]
 pub struct Named {
@@ -134,7 +146,10 @@ pub fn catalogue() -> Catalogue {
     Catalogue {
         features: feature_sets(),
         models: MODELS.iter().map(|model| self::model(model)).collect(),
-        strategies: Vec::new(),
+        strategies: STRATEGIES
+            .iter()
+            .map(|one| Strategy { name: one.name, doc: one.doc, params: params(one.params) })
+            .collect(),
         formats: Format::ALL.into_iter().map(format).collect(),
         splits: SPLITS
             .iter()

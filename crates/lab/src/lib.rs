@@ -28,6 +28,7 @@ mod error;
 mod feed;
 mod grade;
 mod import;
+mod label;
 mod model;
 mod parts;
 mod plain;

@@ -24,6 +24,7 @@ pub mod params;
 pub mod pipeline;
 pub mod prep;
 pub mod project;
+pub mod query;
 pub mod rng;
 pub mod search;
 pub mod table;

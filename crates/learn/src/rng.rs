@@ -1,5 +1,6 @@
 //! Seeded randomness: one ChaCha stream per named purpose, so that adding a draw in one place moves no other.
 
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -12,6 +13,11 @@ pub fn stream(seed: u64, purpose: &str, index: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::from_seed(key);
     rng.set_stream(index);
     rng
+}
+
+/// Puts values in an order drawn from [`stream`].
+pub fn shuffle<T>(values: &mut [T], seed: u64, purpose: &str, index: u64) {
+    values.shuffle(&mut stream(seed, purpose, index));
 }
 
 /// FNV-1a, 64 bits: a fixed function of the name, unlike the standard library's hashers.

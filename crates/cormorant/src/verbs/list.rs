@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::{Args, FromArgMatches, ValueEnum};
 use cormorant_lab::catalogue;
-use cormorant_lab::catalogue::{Column, FeatureSet, Model, Param, Preparation};
+use cormorant_lab::catalogue::{Column, FeatureSet, Model, Param, Preparation, Strategy};
 use cormorant_lab::reference::features_page;
 use cormorant_lab::traffic::{LocalInterface, interfaces};
 use serde::Serialize;
@@ -77,7 +77,7 @@ fn run(typed: &Typed, edge: &Edge) -> Result<Exit> {
             one_or_all(edge, &interfaces(), name, |one| (one.name.clone(), state(one)), |_, _| ())
         }
         What::Strategies => {
-            one_or_all(edge, &all.strategies, name, |one| (one.name.to_owned(), one.doc), |_, _| ())
+            one_or_all(edge, &all.strategies, name, |one| (one.name.to_owned(), one.doc), strategy)
         }
     }
 }
@@ -170,6 +170,10 @@ fn definitions(columns: &[Column]) -> Grid {
 fn model(page: &mut Page, model: &Model) {
     page.prose(0, Tone::Faint, &format!("A {}.", model.kind));
     parameters(page, &model.params);
+}
+
+fn strategy(page: &mut Page, strategy: &Strategy) {
+    parameters(page, &strategy.params);
 }
 
 fn preparation(page: &mut Page, step: &Preparation) {

@@ -14,10 +14,12 @@ mod inputs;
 mod inspect;
 mod jobs;
 mod lab;
+mod label;
 mod lint;
 mod list;
 mod man;
 mod parts;
+mod questions;
 mod queued;
 mod score;
 mod train;
@@ -62,6 +64,7 @@ pub(crate) static VERBS: &[&Verb] = &[
     &lab::VERB,
     &jobs::VERB,
     &work::VERB,
+    &label::VERB,
     &list::VERB,
     &doctor::VERB,
     &completions::VERB,

@@ -18,6 +18,7 @@ const VERBS: &[&str] = &[
     "lab",
     "jobs",
     "work",
+    "label",
     "list",
     "doctor",
     "completions",

@@ -7,6 +7,7 @@ mod help;
 mod json;
 mod keeping;
 mod lab;
+mod label;
 #[cfg(target_os = "linux")]
 mod live;
 mod looks;

@@ -146,3 +146,68 @@ impl Start {
         }
     }
 }
+
+/// Where a search for a minimum of any smooth function stopped.
+pub(crate) struct Minimum {
+    pub(crate) theta: Vec<f64>,
+    pub(crate) value: f64,
+}
+
+/// Minimises a smooth function that need not be convex, given its value and gradient; over when no slope is above `flat`, when no
+/// step lowers the value, or after `steps`.
+pub(crate) fn minimise_smooth(
+    function: impl Fn(&[f64]) -> Result<(f64, Vec<f64>), LearnError>,
+    mut theta: Vec<f64>,
+    flat: f64,
+    steps: usize,
+    ctx: &Ctx,
+) -> Result<Minimum, LearnError> {
+    let start = Start::Diagonal(vec![1.0; theta.len()]);
+    let mut pairs: VecDeque<Pair> = VecDeque::new();
+    let (mut value, mut gradient) = function(&theta)?;
+    for _ in 0..steps {
+        ctx.check()?;
+        if gradient.iter().all(|slope| slope.abs() <= flat) {
+            break;
+        }
+        let mut direction: Vec<f64> = inverse(&pairs, &start, &gradient).iter().map(|part| -part).collect();
+        if pairs.is_empty() {
+            // Nothing is known of the curvature yet: a step of length 1 at most.
+            let length = dot(&gradient, &gradient).sqrt().max(1.0);
+            direction.iter_mut().for_each(|part| *part /= length);
+        }
+        let slope = dot(&gradient, &direction);
+        let mut found = None;
+        for halvings in 0..40 {
+            let length = 0.5f64.powi(halvings);
+            let next = moved(&theta, length, &direction);
+            let (next_value, next_gradient) = function(&next)?;
+            if next_value <= value + 1e-4 * length * slope {
+                found = Some((next, next_value, next_gradient));
+                break;
+            }
+        }
+        let Some((next, next_value, next_gradient)) = found else { break };
+        remember(&mut pairs, moved(&next, -1.0, &theta), moved(&next_gradient, -1.0, &gradient));
+        (theta, value, gradient) = (next, next_value, next_gradient);
+    }
+    Ok(Minimum { theta, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banana_of_rosenbrock_is_minimised() {
+        let function = |theta: &[f64]| {
+            let (x, y) = (theta[0], theta[1]);
+            let bend = y - x * x;
+            let value = (1.0 - x).powi(2) + 100.0 * bend * bend;
+            Ok((value, vec![-2.0 * (1.0 - x) - 400.0 * x * bend, 200.0 * bend]))
+        };
+        let found = minimise_smooth(function, vec![-1.2, 1.0], 1e-8, 500, &Ctx::new(0, 1)).unwrap();
+        assert!(found.theta.iter().all(|part| (part - 1.0).abs() < 1e-6), "{:?}", found.theta);
+        assert!(found.value < 1e-12);
+    }
+}

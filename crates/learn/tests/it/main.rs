@@ -14,5 +14,6 @@ mod mutate;
 mod pipeline;
 mod preparations;
 mod procedures;
+mod query;
 mod splits;
 mod trees;
