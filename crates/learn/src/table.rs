@@ -230,7 +230,9 @@ impl Column {
         }
     }
 
-    fn type_name(&self) -> &'static str {
+    /// The type of its values in a word.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
         match self {
             Self::F64(_) => "f64",
             Self::I64(_) => "i64",

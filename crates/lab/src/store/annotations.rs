@@ -24,6 +24,10 @@ pub enum Said {
     Remove,
     /// The event of this number was a mistake: as if it had never been.
     Retract(i64),
+    /// Its author cannot tell; a campaign asks no more.
+    Skip,
+    /// The campaign's iteration is over. It is about no row, whose id is empty.
+    Next,
 }
 
 /// An annotation to be written.
@@ -180,7 +184,14 @@ fn check(annotations: &[NewAnnotation]) -> Result<()> {
     let mut keys = BTreeSet::new();
     for annotation in annotations {
         text::identifier("the annotation's key", &annotation.key)?;
-        text::identifier("the row's id", &annotation.row)?;
+        match (&annotation.said, annotation.campaign) {
+            (Said::Next, Some(_)) if annotation.row.is_empty() => {}
+            (Said::Next, _) => {
+                let (expected, found) = ("a campaign and no row", format!("row {}", annotation.row));
+                return Err(StoreError::refused("the end of an iteration", expected, found, "name the campaign"));
+            }
+            _ => text::identifier("the row's id", &annotation.row)?,
+        }
         text::name("the annotation's origin", &annotation.origin)?;
         text::text("the note", annotation.note.as_deref().unwrap_or_default())?;
         if let Said::Label(_, Some(family)) = &annotation.said {

@@ -20,6 +20,10 @@ pub enum EventKind {
     Remove,
     /// Makes another event void.
     Retract,
+    /// Leaves the row without an answer.
+    Skip,
+    /// Ends an iteration of a campaign.
+    Next,
 }
 
 impl EventKind {
@@ -28,11 +32,14 @@ impl EventKind {
             Self::Label => "label",
             Self::Remove => "remove",
             Self::Retract => "retract",
+            Self::Skip => "skip",
+            Self::Next => "next",
         }
     }
 
     fn of(word: &str) -> Option<Self> {
-        [Self::Label, Self::Remove, Self::Retract].into_iter().find(|kind| kind.word() == word)
+        let all = [Self::Label, Self::Remove, Self::Retract, Self::Skip, Self::Next];
+        all.into_iter().find(|kind| kind.word() == word)
     }
 }
 

@@ -93,6 +93,17 @@ impl Store {
         })
     }
 
+    /// For the number of each family of a project the family that stands for it now: itself, or the one it was merged into.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn standing_families(&self, project: i64) -> Result<BTreeMap<i64, Family>> {
+        self.read(|session| {
+            let known = Families::of(session, project)?;
+            known.by_id.keys().map(|&id| Ok((id, known.standing(id)?.clone()))).collect()
+        })
+    }
+
     /// The family of this label and name, or the one that it was merged into.
     ///
     /// # Errors

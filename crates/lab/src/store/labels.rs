@@ -42,6 +42,7 @@ impl Fold {
         }
         match event.kind {
             EventKind::Retract => self.void.extend(event.retracts),
+            EventKind::Skip | EventKind::Next => {}
             EventKind::Remove => {
                 self.last.entry(event.row.clone()).or_insert(None);
             }

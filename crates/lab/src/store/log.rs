@@ -45,6 +45,8 @@ impl Log {
             && event.campaign == annotation.campaign.map(|(id, _)| id)
             && match &annotation.said {
                 Said::Remove => event.kind == EventKind::Remove,
+                Said::Skip => event.kind == EventKind::Skip,
+                Said::Next => event.kind == EventKind::Next,
                 Said::Retract(seq) => event.retracts == Some(*seq),
                 Said::Label(label, name) => {
                     event.kind == EventKind::Label
@@ -74,6 +76,8 @@ impl Log {
                 (EventKind::Label, Some(*label), Some(family), None)
             }
             Said::Remove => (EventKind::Remove, None, None, None),
+            Said::Skip => (EventKind::Skip, None, None, None),
+            Said::Next => (EventKind::Next, None, None, None),
             Said::Retract(seq) => {
                 self.refuse_unknown(session, *seq, &annotation.row)?;
                 (EventKind::Retract, None, None, Some(*seq))
