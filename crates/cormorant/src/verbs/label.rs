@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, FromArgMatches};
-use cormorant_lab::tasks::annotate::{self, ByLabel};
+use cormorant_lab::tasks::annotate::{self, ByLabel, Kept};
 use cormorant_lab::tasks::label::{self, Mean, Point, Report, Run, Spec, Summary};
 
 use super::inputs::{count_above_0, parameters};
 use super::questions::Person;
+use super::queued::quoted;
 use super::{Verb, parts};
+use crate::clock::now_ns;
 use crate::edge::Edge;
 use crate::failure::Exit;
 use crate::terminal::{Grid, Page, Tone, span};
@@ -19,8 +21,8 @@ pub(super) static VERB: Verb = Verb {
     name: "label",
     about: "Choose which rows an expert labels next, and see how far the labels get",
     notes: "\
-With --terminal a person answers, line by line; the file of --campaign keeps
-every answer, and the same command takes the campaign up again.
+With --terminal a person answers, line by line; the lab keeps every answer (or
+the file of --campaign), and the same command takes the campaign up again.
 With --oracle the labels of the table answer: malicious families found and the
 quality of the model after every iteration, for one strategy or for several
 side by side (docs/active-learning.md; `cormorant list strategies`).",
@@ -52,9 +54,15 @@ struct Typed {
     /// Answer yourself, by keyboard
     #[arg(long, conflicts_with = "oracle")]
     terminal: bool,
-    /// The file that keeps the campaign, made when it is not there
-    #[arg(long, value_name = "FILE", default_value = "campaign.ndjson")]
-    campaign: PathBuf,
+    /// What the campaign is called in the lab
+    #[arg(long, value_name = "NAME", default_value = "campaign")]
+    name: String,
+    /// The project of the lab that it belongs to
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    project: String,
+    /// Keep the campaign in this file instead of the lab
+    #[arg(long, value_name = "FILE")]
+    campaign: Option<PathBuf>,
     /// Annotations to begin a campaign with: instance_id,label,family
     #[arg(long, value_name = "CSV")]
     annotations: Option<PathBuf>,
@@ -139,8 +147,30 @@ fn run(typed: Typed, edge: &Edge) -> Result<Exit> {
     Ok(Exit::Fine)
 }
 
+/// The command line that takes a campaign of the lab up again.
+fn command_line(typed: &Typed, edge: &Edge) -> String {
+    let option = |name: &str, value: &dyn std::fmt::Display| format!("--{name}={value}");
+    let mut words = vec!["cormorant".to_owned(), "label".to_owned()];
+    words.extend(typed.inputs.iter().map(|input| input.display().to_string()));
+    words.extend([
+        "--terminal".to_owned(),
+        option("project", &typed.project),
+        option("name", &typed.name),
+        option("strategy", &typed.strategy),
+        option("model", &typed.model),
+        option("budget", &typed.budget),
+        option("seed", &edge.ctx.seed),
+    ]);
+    words.extend(typed.ask.iter().map(|pair| option("ask", pair)));
+    words.extend(typed.param.iter().map(|pair| option("param", pair)));
+    words.extend(typed.annotations.iter().map(|path| option("annotations", &path.display())));
+    words.extend(typed.no_search.then(|| "--no-search".to_owned()));
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
 /// With a person.
 fn annotate(typed: Typed, edge: &Edge) -> Result<Exit> {
+    let command = command_line(&typed, edge);
     let spec = annotate::Spec {
         inputs: typed.inputs,
         strategy: typed.strategy,
@@ -150,12 +180,20 @@ fn annotate(typed: Typed, edge: &Edge) -> Result<Exit> {
         search: !typed.no_search,
         alike: typed.alike,
         budget: typed.budget,
-        campaign: typed.campaign,
+        campaign: match typed.campaign {
+            Some(file) => Kept::File(file),
+            None => Kept::Lab { project: typed.project, name: typed.name, command },
+        },
         annotations: typed.annotations,
         export: typed.export,
         by: typed.by,
     };
-    let report = annotate::run(&spec, &mut Person, &edge.ctx)?;
+    let lab = match &spec.campaign {
+        Kept::File(_) => None,
+        Kept::Lab { .. } => Some(edge.lab()?),
+    };
+    let keeper = lab.as_ref().map(|lab| -> annotate::Keeper<'_> { (lab, &now_ns) });
+    let report = annotate::run(&spec, keeper, &mut Person, &edge.ctx)?;
     edge.show(&report, |page| {
         page.heading(format!("Campaign {} in iteration {}", report.campaign, report.iteration));
         let of = |counts: ByLabel| {

@@ -39,11 +39,31 @@ fn an_oracle_reports_every_iteration_and_draws_them() {
 
 #[test]
 fn a_person_answers_leaves_and_comes_back() {
+    person("--campaign c.ndjson");
+}
+
+/// The same, kept in the lab, which then knows of it and is sound.
+#[test]
+fn a_person_answers_a_campaign_of_the_lab() {
+    let bench = person("--lab here --name morning");
+    let shown = bench.json("lab show --lab here");
+    assert_eq!(shown["rows"]["campaigns"], 1, "{shown}");
+    assert!(shown["rows"]["annotation_events"].as_u64().unwrap() >= 5, "{shown}");
+    assert!(bench.json("lab verify --lab here")["faults"].as_array().unwrap().is_empty());
+    let other = bench.shell(
+        "head -c 1 /dev/null; cormorant extract samples/hunt.pcapng -o learn.parquet >/dev/null; \
+         printf 'q\\n' | cormorant label learn.parquet --terminal --lab here --name morning",
+    );
+    assert_eq!(other.code, 1);
+    assert!(other.stderr.contains("about another one"), "{}", other.stderr);
+}
+
+fn person(keep: &str) -> Bench {
     let bench = Bench::new();
     bench.fine("extract samples/learn.pcapng --labels samples/learn.labels.csv -o learn.parquet");
     let typed = |keys: &str| {
         let command = format!(
-            "printf '{keys}' | cormorant --json label learn.parquet --terminal --campaign c.ndjson --export all.csv --by ann"
+            "printf '{keys}' | cormorant --json label learn.parquet --terminal {keep} --export all.csv --by ann"
         );
         let outcome = bench.shell(&command);
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
@@ -63,4 +83,5 @@ fn a_person_answers_leaves_and_comes_back() {
     let outcome = bench.run("label learn.parquet");
     assert_eq!(outcome.code, 1);
     assert!(outcome.stderr.contains("--oracle"), "{}", outcome.stderr);
+    bench
 }

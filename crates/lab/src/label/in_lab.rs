@@ -15,8 +15,8 @@ use super::ledger::Ledger;
 use crate::LabError;
 use crate::lab::Lab;
 use crate::store::{
-    AnnotationEvent, CampaignState, DatasetVersion, EventKind, Family, Feature, Label, NewAnnotation, NewCampaign, Said,
-    Stamp, Store, StoreError, TableFile,
+    AnnotationEvent, CampaignState, DatasetVersion, EventKind, Family, Feature, Label, NewAnnotation,
+    NewCampaign, Said, Stamp, Store, StoreError, TableFile,
 };
 use crate::tables::names::word_of;
 
@@ -75,7 +75,8 @@ impl<'l> LabLedger<'l> {
             Some(known) => known,
             None => store.create_project(place.project, "", &stamp)?,
         };
-        let name = path.file_stem().map_or_else(|| "table".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let name =
+            path.file_stem().map_or_else(|| "table".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let dataset = match store.datasets(project.id)?.into_iter().find(|known| known.name == name) {
             Some(known) => known,
             None => store.create_dataset(project.id, &name, "", &stamp)?,
@@ -115,14 +116,21 @@ impl<'l> LabLedger<'l> {
 
     /// The campaign's log, and the number of its last event. The events of a split that was undone are not in it.
     fn events(&self, campaign: i64) -> Result<(Vec<AnnotationEvent>, i64), StoreError> {
-        let undone: BTreeSet<i64> =
-            self.store.family_history(self.project)?.into_iter().filter(|event| event.undone).map(|event| event.id).collect();
+        let undone: BTreeSet<i64> = self
+            .store
+            .family_history(self.project)?
+            .into_iter()
+            .filter(|event| event.undone)
+            .map(|event| event.id)
+            .collect();
         let (mut events, mut last): (Vec<AnnotationEvent>, i64) = (Vec::new(), 0);
         loop {
             let page = self.store.campaign_events(campaign, last, PAGE)?;
             let is_last = page.len() < PAGE as usize;
             last = page.last().and_then(|event| event.campaign_seq).unwrap_or(last);
-            events.extend(page.into_iter().filter(|event| event.split_id.is_none_or(|split| !undone.contains(&split))));
+            events.extend(
+                page.into_iter().filter(|event| event.split_id.is_none_or(|split| !undone.contains(&split))),
+            );
             if is_last {
                 return Ok((events, last));
             }
@@ -159,7 +167,8 @@ impl<'l> LabLedger<'l> {
             }
             Event::Undo { by } => {
                 let last = self.acts.iter().rfind(|(_, author, _)| author == by);
-                let (seq, _, row) = last.ok_or_else(|| LabError::Internal(format!("{by} has nothing to take back")))?;
+                let (seq, _, row) =
+                    last.ok_or_else(|| LabError::Internal(format!("{by} has nothing to take back")))?;
                 (by.clone(), row.clone(), Said::Retract(*seq), ANSWER)
             }
             Event::Next => (self.place.author.to_owned(), String::new(), Said::Next, ANSWER),
@@ -170,7 +179,9 @@ impl<'l> LabLedger<'l> {
 impl Ledger for LabLedger<'_> {
     fn read(&mut self) -> Result<Option<(CampaignSpec, Vec<Event>)>, LabError> {
         let known = self.store.campaigns(self.version.dataset_id)?;
-        let Some(known) = known.into_iter().find(|known| known.about.name == self.place.name) else { return Ok(None) };
+        let Some(known) = known.into_iter().find(|known| known.about.name == self.place.name) else {
+            return Ok(None);
+        };
         let spec = serde_json::from_value(known.about.spec.clone()).map_err(|error| {
             LabError::Internal(format!("the spec of campaign {}: {error}", known.about.name))
         })?;
@@ -203,7 +214,8 @@ impl Ledger for LabLedger<'_> {
     }
 
     fn append(&mut self, event: &Event) -> Result<(), LabError> {
-        let campaign = self.campaign.ok_or_else(|| LabError::Internal("an answer before its campaign".to_owned()))?;
+        let campaign =
+            self.campaign.ok_or_else(|| LabError::Internal("an answer before its campaign".to_owned()))?;
         let (author, row, said, origin) = self.said(event)?;
         let annotation = NewAnnotation {
             key: format!("campaign-{campaign}-{}", self.written + 1),
@@ -219,7 +231,13 @@ impl Ledger for LabLedger<'_> {
         self.follow(event, written.seq);
         if matches!(event, Event::Next) {
             let state = CampaignState::Open;
-            self.store.advance_campaign(campaign, self.iteration, state, None, &self.stamp(self.place.author))?;
+            self.store.advance_campaign(
+                campaign,
+                self.iteration,
+                state,
+                None,
+                &self.stamp(self.place.author),
+            )?;
         }
         Ok(())
     }
@@ -260,12 +278,13 @@ fn told(
 
 /// What the columns of a table mean.
 fn described(table: &Table) -> Vec<Feature> {
-    let feature = |(field, column): (&cormorant_learn::table::Field, &cormorant_learn::table::Column)| Feature {
-        name: field.name.clone(),
-        role: word_of(field.role).to_owned(),
-        kind: column.type_name().to_owned(),
-        unit: field.unit.clone(),
-        description: String::new(),
-    };
+    let feature =
+        |(field, column): (&cormorant_learn::table::Field, &cormorant_learn::table::Column)| Feature {
+            name: field.name.clone(),
+            role: word_of(field.role).to_owned(),
+            kind: column.type_name().to_owned(),
+            unit: field.unit.clone(),
+            description: String::new(),
+        };
     table.fields().iter().zip(table.columns()).map(feature).collect()
 }

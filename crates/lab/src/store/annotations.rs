@@ -188,7 +188,12 @@ fn check(annotations: &[NewAnnotation]) -> Result<()> {
             (Said::Next, Some(_)) if annotation.row.is_empty() => {}
             (Said::Next, _) => {
                 let (expected, found) = ("a campaign and no row", format!("row {}", annotation.row));
-                return Err(StoreError::refused("the end of an iteration", expected, found, "name the campaign"));
+                return Err(StoreError::refused(
+                    "the end of an iteration",
+                    expected,
+                    found,
+                    "name the campaign",
+                ));
             }
             _ => text::identifier("the row's id", &annotation.row)?,
         }

@@ -2,7 +2,7 @@
 //!
 //! The person is behind an [`Expert`]; every act is in the log before the next question comes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use cormorant_learn::query::campaign::{CampaignSpec, End, Event, Ground, Round, State};
@@ -13,7 +13,9 @@ use cormorant_learn::table::{Role, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::feed::Feed;
+use crate::lab::Lab;
 use crate::label::annotations;
+use crate::label::in_lab::{LabLedger, Place};
 use crate::label::ledger::{FileLedger, Ledger};
 use crate::reading::Reading;
 use crate::tables::learn::training_table;
@@ -41,8 +43,8 @@ pub struct Spec {
     pub alike: f64,
     /// Answers.
     pub budget: u64,
-    /// The file of the campaign; one that exists is taken up with the spec it has.
-    pub campaign: PathBuf,
+    /// Where the campaign is kept; one that exists is taken up with the spec it has.
+    pub campaign: Kept,
     /// Annotations a new campaign begins with, in SecuML's form.
     #[serde(default)]
     pub annotations: Option<PathBuf>,
@@ -52,6 +54,26 @@ pub struct Spec {
     /// Who answers.
     pub by: String,
 }
+
+/// Where a campaign is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kept {
+    /// In a file of its own, one event a line.
+    File(PathBuf),
+    /// In the lab, under this name, with its table as a version of a dataset of this project.
+    Lab {
+        /// The project; made when it is not there.
+        project: String,
+        /// The campaign.
+        name: String,
+        /// The command line that goes on with it.
+        command: String,
+    },
+}
+
+/// The lab that campaigns may be kept in, and the time in ns since the UNIX epoch.
+pub type Keeper<'a> = (&'a Lab, &'a dyn Fn() -> i64);
 
 /// A question with all a person needs to answer it.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +119,7 @@ pub trait Expert {
 /// How far the campaign is.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The file of the campaign.
+    /// The file of the campaign, or its name in the lab.
     pub campaign: String,
     /// The iteration it is in.
     pub iteration: u64,
@@ -116,24 +138,63 @@ pub struct Report {
 /// Features shown of a row.
 const REASONS: usize = 8;
 
-/// Asks until the budget is spent, nothing is left, or the person leaves.
+/// Asks until the budget is spent, nothing is left, or the person leaves. `keeper` is asked for only by a campaign of the lab.
 ///
 /// # Errors
-/// [`LabError`] of an input, of the campaign's file or of data that cannot be learnt from; what was answered is kept.
-pub fn run(spec: &Spec, expert: &mut dyn Expert, ctx: &Ctx) -> Result<Report, LabError> {
+/// [`LabError`] of an input, of where the campaign is kept or of data that cannot be learnt from; what was answered is kept.
+pub fn run(
+    spec: &Spec,
+    keeper: Option<Keeper<'_>>,
+    expert: &mut dyn Expert,
+    ctx: &Ctx,
+) -> Result<Report, LabError> {
     let (table, ids) = read(&spec.inputs, ctx)?;
-    let mut ledger = FileLedger::open(&spec.campaign)?;
-    let (campaign, log) = opened(spec, &table, &ids, &mut ledger, ctx)?;
+    match (&spec.campaign, keeper) {
+        (Kept::File(path), _) => {
+            hold(spec, (&table, &ids), &table.digest(), &mut FileLedger::open(path)?, expert, ctx)
+        }
+        (Kept::Lab { project, name, command }, Some((lab, now))) => {
+            let [input] = &spec.inputs[..] else { return Err(one_table(spec.inputs.len())) };
+            let place = Place { project, name, command, author: &spec.by };
+            let mut ledger = LabLedger::open(lab, input, &table, &ids, place, now)?;
+            let dataset = ledger.dataset();
+            hold(spec, (&table, &ids), &dataset, &mut ledger, expert, ctx)
+        }
+        (Kept::Lab { .. }, None) => {
+            Err(LabError::Internal("a campaign of the lab without the lab".to_owned()))
+        }
+    }
+}
+
+fn one_table(found: usize) -> LabError {
+    LabError::Request {
+        what: "input",
+        expected: "one table, which the lab keeps beside the campaign".to_owned(),
+        found: format!("{found} files"),
+        advice: "make one table of them, or keep the campaign in a file with --campaign".to_owned(),
+    }
+}
+
+/// The campaign that `ledger` keeps, about the table that its spec calls `dataset`.
+fn hold(
+    spec: &Spec,
+    (table, ids): (&Table, &[String]),
+    dataset: &str,
+    ledger: &mut dyn Ledger,
+    expert: &mut dyn Expert,
+    ctx: &Ctx,
+) -> Result<Report, LabError> {
+    let (campaign, log) = opened(spec, dataset, ids, ledger, ctx)?;
     let refused = || LabError::learn("the campaign");
-    let ground = Ground::new(&table, None, &campaign.model, campaign.alike, ctx).map_err(refused())?;
-    let mut session = Session { spec, campaign, log, table: &table, ledger: &mut ledger };
+    let ground = Ground::new(table, None, &campaign.model, campaign.alike, ctx).map_err(refused())?;
+    let mut session = Session { spec, campaign, log, table, ledger };
     session.hold(&ground, expert, ctx)?;
     let state = session.state()?;
     if let Some(path) = &spec.export {
-        annotations::write(path, &state.labels, &ids)?;
+        annotations::write(path, &state.labels, ids)?;
     }
     Ok(Report {
-        campaign: spec.campaign.display().to_string(),
+        campaign: spec.campaign.to_string(),
         iteration: state.iteration,
         labels: monitor::labels(&state.labels),
         families: monitor::families(&state.labels),
@@ -143,15 +204,23 @@ pub fn run(spec: &Spec, expert: &mut dyn Expert, ctx: &Ctx) -> Result<Report, La
     })
 }
 
-/// The campaign of the file, or a new one.
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Lab { name, .. } => f.write_str(name),
+        }
+    }
+}
+
+/// The campaign that is kept, or a new one.
 fn opened(
     spec: &Spec,
-    table: &Table,
+    dataset: &str,
     ids: &[String],
     ledger: &mut dyn Ledger,
     ctx: &Ctx,
 ) -> Result<(CampaignSpec, Vec<Event>), LabError> {
-    let dataset = table.digest();
     if let Some((campaign, log)) = ledger.read()? {
         if campaign.dataset == dataset {
             return Ok((campaign, log));
@@ -159,8 +228,8 @@ fn opened(
         return Err(LabError::Request {
             what: "--campaign",
             expected: "a campaign about this table".to_owned(),
-            found: format!("{} is about another one", spec.campaign.display()),
-            advice: "give the table it was begun with, or another file".to_owned(),
+            found: format!("{} is about another one", spec.campaign),
+            advice: "give the table it was begun with, or begin another campaign".to_owned(),
         });
     }
     let initial = match &spec.annotations {
@@ -170,7 +239,7 @@ fn opened(
         None => BTreeMap::new(),
     };
     let campaign = CampaignSpec {
-        dataset,
+        dataset: dataset.to_owned(),
         strategy_params: spec.ask.clone(),
         model: spec.model.clone(),
         model_params: spec.params.clone(),
@@ -301,9 +370,14 @@ fn read(inputs: &[PathBuf], ctx: &Ctx) -> Result<(Table, Vec<String>), LabError>
         Ok(())
     })?;
     let table = training_table("the input", &schema, &batches)?;
-    let ids = match table.column("instance_id") {
-        Some(column) => (0..table.rows()).map(|row| column.text(row)).collect(),
-        None => (1..=table.rows()).map(|row| row.to_string()).collect(),
+    let own = table
+        .column("instance_id")
+        .map(|column| -> Vec<String> { (0..table.rows()).map(|row| column.text(row)).collect() });
+    // Ids that two rows share, or that a row lacks, name nothing.
+    let names_rows = |ids: &Vec<String>| {
+        ids.iter().all(|id| !id.is_empty()) && ids.iter().collect::<HashSet<_>>().len() == ids.len()
     };
+    let ids =
+        own.filter(names_rows).unwrap_or_else(|| (1..=table.rows()).map(|row| row.to_string()).collect());
     Ok((table, ids))
 }
