@@ -6,7 +6,7 @@ use super::Annotation;
 use super::pool::Pool;
 use crate::LearnError;
 use crate::ctx::Ctx;
-use crate::linear::design::Design;
+use crate::linear::design::{Design, Shift};
 use crate::linear::objective::{Loss, Objective, Penalty, sigmoid, softmax};
 use crate::linear::sums::Sums;
 use crate::linear::{Stop, lbfgs};
@@ -71,7 +71,7 @@ impl Families {
         // A few hundred rows are not worth more than one thread.
         let ctx = ctx.single_threaded();
         let sums = ctx.install(|| -> Result<Sums, LearnError> {
-            let design = Design::new((&x).into(), true);
+            let design = Design::new((&x).into(), Shift::All);
             let weights = vec![1.0; y.len()];
             let objective = Objective::new(&design, &y, names.len(), &weights, Loss::Logistic, penalty);
             let solution = lbfgs::minimise(&objective, objective.start(), ENOUGH, &ctx)?;
