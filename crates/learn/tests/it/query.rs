@@ -134,7 +134,7 @@ fn ilab_finds_the_rare_family_and_its_first_group_can_be_had_alone() {
     let ctx = Ctx::new(0, 2);
     let mut log = Vec::new();
     let mut found = false;
-    for _ in 0..4 {
+    for _ in 0..3 {
         let state = State::replay(&spec, &log, ROWS).unwrap();
         let mut round = Round::begin(&ground, &spec, &state, &ctx).unwrap();
         let first = round.next_group(&ctx).unwrap().unwrap().to_vec();
