@@ -235,8 +235,7 @@ mod tests {
             "inputs": ["a.parquet", "b.parquet"], "labels": null, "cost": "kdd99", "output": "m.corm", "sets": ["flow"],
         });
         let train = find("train").unwrap();
-        let names =
-            |places: Vec<&mut Value>| places.iter().map(|place| place.to_string()).collect::<Vec<_>>();
+        let names = |places: Vec<&mut Value>| places.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(names(train.inputs_of(&mut spec)), ["\"a.parquet\"", "\"b.parquet\""]);
         assert_eq!(names(train.outputs_of(&mut spec)), ["\"m.corm\""]);
         spec["cost"] = json!("costs.csv");

@@ -88,7 +88,8 @@ fn quiet() -> Ctx {
     Ctx::new(0, 1)
 }
 
-/// One lab through all failures of one operation.
+/// One lab through all failures of one operation. What it prints is read by the program that ran it.
+#[allow(clippy::print_stdout)]
 fn suffer(operation: &str) {
     let folder = PathBuf::from(std::env::var_os(DISK).unwrap()).join("lab");
     let mut known = Known::new(&folder);

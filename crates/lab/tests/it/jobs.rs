@@ -478,6 +478,8 @@ fn workers_may_be_killed_at_any_moment() {
     on_each(kill_workers);
 }
 
+/// Prints its figures for whoever asks for them with `--nocapture`.
+#[allow(clippy::print_stdout)]
 fn kill_workers(bench: Bench) {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (jobs, every) = (number("CORMORANT_JOBS", 40), number("CORMORANT_KILL_MS", 300));

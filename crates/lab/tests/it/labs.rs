@@ -99,7 +99,7 @@ fn annotation(number: u64) -> NewAnnotation {
         version: None,
         campaign: None,
         origin: "expert".to_owned(),
-        note: (number % 2 == 0).then(|| "tab\t and \u{202e} and ''".to_owned()),
+        note: number.is_multiple_of(2).then(|| "tab\t and \u{202e} and ''".to_owned()),
     }
 }
 
@@ -295,8 +295,9 @@ fn cleaning_waits_for_a_backup_and_keeps_what_rows_refer_to() {
 }
 
 /// Bits of `lab.db` are flipped one at a time, all over the file. Each is found, or changes no label. `CORMORANT_FLIPS`
-/// says how many.
+/// says how many; the figures are printed for whoever asks for them with `--nocapture`.
 #[test]
+#[allow(clippy::print_stdout)]
 fn a_flipped_bit_never_becomes_another_label() {
     let bench = Bench::filled(Engine::Sqlite).unwrap();
     let project = bench.lab.store().projects().unwrap().remove(0);
