@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use cormorant_lab::jobs::{Event, Plan, Queue, SafeName, State, Until, Wish, Worker};
 use cormorant_lab::lab::{Digest, Lab};
-use cormorant_lab::store::{Input, Label, NewAnnotation, NewRun, Said, Stamp};
+use cormorant_lab::store::{Input, Label, NewAnnotation, NewRun, Said, Stamp, StoreError};
 use cormorant_lab::{Ctx, LabError};
 
 /// ENOSPC, EDQUOT and EIO as Linux numbers them.
@@ -241,7 +241,11 @@ impl Known {
             "open" => {
                 let folder = self.folder.with_file_name(format!("new {}", self.number));
                 let new = Lab::open(&folder, None, NOW_NS).map_err(|error| said(&error))?;
-                new.store().create_project("p", "", &stamp).map_err(|error| said(&error))?;
+                match new.store().create_project("p", "", &stamp) {
+                    // What was written whole, but could not be synced, was no success and may be there all the same.
+                    Ok(_) | Err(StoreError::Taken { .. }) => {}
+                    Err(error) => return Err(said(&error)),
+                }
             }
             "gc" => {
                 lab.gc(NOW_NS, DAY_NS, &quiet()).map_err(|error| said(&error))?;
