@@ -229,7 +229,7 @@ mod tests {
         let names: Vec<_> = queries.iter().map(|query| query.family.as_deref().unwrap()).collect();
         assert_eq!(names, ["far", "near", "far", "near"]);
         assert_eq!(queries[0].row, 60, "the odd row is the least likely that `far` owns");
-        assert_eq!(queries[0].suggestion.as_ref().unwrap().malicious, true);
+        assert!(queries[0].suggestion.as_ref().unwrap().malicious);
     }
 
     #[test]
