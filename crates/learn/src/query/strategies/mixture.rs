@@ -193,7 +193,7 @@ fn add(parts: &mut [f64], count: usize, family: usize, share: f64, values: &[f64
     squares[places].iter_mut().zip(values).for_each(|(sum, value)| *sum += share * value * value);
 }
 
-/// Components from sums; each counts `prior` rows of the pool's spread as its own beside those it owns when it has few.
+/// Components from sums; no variance is below `least`.
 fn from_sums(parts: &[f64], count: usize, columns: usize, least: f64) -> Gaussians {
     let (totals, values) = parts.split_at(count);
     let (first, squares) = values.split_at(count * columns);
