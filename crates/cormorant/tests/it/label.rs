@@ -55,7 +55,7 @@ fn a_person_answers_a_campaign_of_the_lab() {
          printf 'q\\n' | cormorant label learn.parquet --terminal --lab here --name morning",
     );
     assert_eq!(other.code, 1);
-    assert!(other.stderr.contains("about another one"), "{}", other.stderr);
+    assert!(other.stderr.contains("morning is about"), "{}", other.stderr);
 }
 
 fn person(keep: &str) -> Bench {
