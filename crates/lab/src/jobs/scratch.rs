@@ -1,4 +1,4 @@
-//! Where the files of a job lie while it is done: `work/<job>-<number>/`, with `in/` (links to the objects it reads)
+//! Where the files of a job lie while it is done: `scratch/<job>-<number>/`, with `in/` (links to the objects it reads)
 //! and `out/` (what it writes).
 //!
 //! The folder is locked by the worker. When that is killed, the next one to have the job takes the folder over with
@@ -28,7 +28,7 @@ impl Scratch {
     /// # Errors
     /// [`LabError::Damaged`] for an input that is not what it was, [`LabError::Write`].
     pub(super) fn of(lab: &Lab, job: i64, plan: &Plan) -> Result<Self, LabError> {
-        let scratch = Self::claim(&lab.work(), job)?;
+        let scratch = Self::claim(&lab.scratch(), job)?;
         let (input, output) = (scratch.input(), scratch.output());
         scratch.make(&input, true)?;
         scratch.make(&output, false)?;

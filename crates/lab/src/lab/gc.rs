@@ -38,7 +38,7 @@ impl Lab {
             Err(TryLockError::WouldBlock) => return Err(in_use()),
             Err(TryLockError::Error(source)) => return Err(cannot_store(&path, source)),
         }
-        let leftovers = self.objects.clear() + scratch::clear(&self.work());
+        let leftovers = self.objects.clear() + scratch::clear(&self.scratch());
         let referred_to = references(&self.store, now_ns)?;
         let swept = self.objects.sweep(&|digest| referred_to.contains(&digest), now_ns, grace_ns, ctx)?;
         Ok(GcReport { lab: self.folder.display().to_string(), swept, leftovers })

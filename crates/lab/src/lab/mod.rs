@@ -5,7 +5,7 @@
 //! DIR/lab.db                     rows: datasets, labels, runs, models, jobs (unless --store names a server)
 //! DIR/objects/<2 hex>/<digest>   tables, models, reports: each under the SHA-256 of its bytes
 //! DIR/objects/incoming/          objects being written
-//! DIR/work/                      what workers have at hand for the jobs they run
+//! DIR/scratch/                   what workers have at hand for the jobs they run
 //! ```
 //!
 //! There is no clock here: whoever calls says what time it is. There is no shutdown: whatever a killed process leaves
@@ -82,8 +82,8 @@ impl Lab {
     }
 
     /// Where workers keep what they have at hand.
-    pub(crate) fn work(&self) -> PathBuf {
-        self.folder.join("work")
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.folder.join("scratch")
     }
 
     /// Held by whoever needs all objects to stay, and by whoever removes some.

@@ -111,7 +111,11 @@ fn a_job_goes_from_the_queue_to_a_result() {
         assert_eq!((&report["rows"], &report["output"]), (&json!(2), &json!("rows.parquet")));
         assert_eq!(done.outputs.keys().collect::<Vec<_>>(), ["rows.parquet"]);
         assert!(bench.lab.objects().has(done.outputs["rows.parquet"].digest));
-        assert_eq!(std::fs::read_dir(bench.path("lab/work")).unwrap().count(), 0, "nothing is left behind");
+        assert_eq!(
+            std::fs::read_dir(bench.path("lab/scratch")).unwrap().count(),
+            0,
+            "nothing is left behind"
+        );
         // What a result refers to is swept by nobody.
         bench.lab.gc(i64::MAX, 0, &Ctx::new(0, 1)).unwrap();
         assert!(bench.lab.verify(NOW_NS, &Ctx::new(0, 1)).unwrap().is_sound());
@@ -248,7 +252,7 @@ fn what_cannot_be_done_is_parked_at_once() {
         assert_eq!((job.state, job.attempts), (State::Parked, 1));
         assert_eq!(job.reason.as_deref(), Some(told[0].as_str()));
         // What is said has nothing to do with where it was tried.
-        assert!(told[0].contains("a.csv") && !told[0].contains("/work/"), "{}", told[0]);
+        assert!(told[0].contains("a.csv") && !told[0].contains("scratch"), "{}", told[0]);
         assert!(bench.queue().cancel(id, &ann()).is_err());
     });
 }

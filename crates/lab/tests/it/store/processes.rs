@@ -223,9 +223,9 @@ fn a_disk_that_fails_at_any_write_is_one_clear_error_and_no_more() {
     assert!(met > 10, "{met}");
 }
 
-/// A prepared store, and the library that lets calls to its files fail.
+/// A prepared store, and the shim that lets calls to its files fail.
 struct FailingDisk {
-    library: TempDir,
+    shim: TempDir,
     prepared: TestDatabase,
     dataset: i64,
 }
@@ -233,12 +233,12 @@ struct FailingDisk {
 impl FailingDisk {
     /// `None` after saying aloud that there is no C compiler.
     fn new() -> Option<Self> {
-        let library = tempfile::tempdir().unwrap();
+        let shim = tempfile::tempdir().unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/store/failing_disk.c");
         let mut compiler = Command::new("cc");
         compiler
             .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(library.path().join("disk.so"))
+            .arg(shim.path().join("disk.so"))
             .arg(source)
             .arg("-ldl");
         match compiler.status() {
@@ -256,7 +256,7 @@ impl FailingDisk {
         let store = prepared.open();
         let (_, dataset) = dataset(&store);
         store.close();
-        Some(Self { library, prepared, dataset })
+        Some(Self { shim, prepared, dataset })
     }
 
     /// Annotates on a fresh copy while calls from `first` on fail; how many calls there were, and what was said.
@@ -264,11 +264,11 @@ impl FailingDisk {
     fn annotate(&self, case: &str, first: usize, calls: usize, number: i32) -> (usize, String) {
         let database = TestDatabase::new(Engine::Sqlite).unwrap();
         database.load(&self.prepared.path());
-        let count = self.library.path().join("count");
+        let count = self.shim.path().join("count");
         let setting = |name: &str, value: String| format!("{name}={value}");
         let wrapper = [
             "env".to_owned(),
-            setting("LD_PRELOAD", self.library.path().join("disk.so").display().to_string()),
+            setting("LD_PRELOAD", self.shim.path().join("disk.so").display().to_string()),
             setting("FAIL_AT", first.to_string()),
             setting("FAIL_CALLS", calls.to_string()),
             setting("FAIL_ERRNO", number.to_string()),
